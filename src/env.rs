@@ -36,8 +36,7 @@ impl Clock {
     }
 
     /// The time since `earlier`, or zero if `earlier` is in the future: a clock can be set back.
-    #[must_use]
-    pub fn since(&self, earlier: OffsetDateTime) -> Duration {
+    pub(crate) fn since(&self, earlier: OffsetDateTime) -> Duration {
         Duration::try_from(self.now() - earlier).unwrap_or_default()
     }
 }
@@ -49,38 +48,32 @@ impl std::fmt::Debug for Clock {
 }
 
 /// Converts seconds since 1970. `None` beyond the calendar's range.
-#[must_use]
 pub(crate) fn from_unix(seconds: u64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
 }
 
 /// Like [`from_unix`], for a time that was checked before, such as that of an opened token. Beyond the calendar's range, it returns
 /// the last moment.
-#[must_use]
-pub fn moment(seconds: u64) -> OffsetDateTime {
+pub(crate) fn moment(seconds: u64) -> OffsetDateTime {
     from_unix(seconds).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
 }
 
 /// Converts to microseconds since 1970. 0 before 1970.
-#[must_use]
 pub(crate) fn micros(moment: OffsetDateTime) -> u64 {
     u64::try_from(moment.unix_timestamp_nanos() / 1_000).unwrap_or(0)
 }
 
 /// Converts microseconds since 1970. Beyond the calendar's range, it returns the last moment.
-#[must_use]
 pub(crate) fn moment_of_micros(micros: u64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
 }
 
 /// Whole milliseconds, the unit of records and stores.
-#[must_use]
-pub fn millis(span: Duration) -> u64 {
+pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Days, rounded to the nearest. Negative for the past.
-#[must_use]
 pub(crate) fn days(span: time::Duration) -> i64 {
     let half_a_day = time::Duration::seconds(if span.is_negative() { -43_199 } else { 43_199 });
     (span + half_a_day).whole_days()
@@ -103,8 +96,7 @@ impl Rng {
     }
 
     /// Draws new bytes at every call.
-    #[must_use]
-    pub fn bytes(&self) -> [u8; 16] {
+    pub(crate) fn bytes(&self) -> [u8; 16] {
         (self.0)()
     }
 }

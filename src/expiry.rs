@@ -28,8 +28,7 @@ pub enum Warning {
 
 impl Warning {
     /// The nearest threshold that `end` has reached. Returns `None` if the end is more than 30 days away.
-    #[must_use]
-    pub fn of(end: OffsetDateTime, now: OffsetDateTime) -> Option<Self> {
+    pub(crate) fn of(end: OffsetDateTime, now: OffsetDateTime) -> Option<Self> {
         let left = end - now;
         [Self::Ended, Self::ThreeDays, Self::FourteenDays, Self::ThirtyDays]
             .into_iter()
@@ -54,9 +53,9 @@ pub struct ExpiryFinding {
     /// The app with the credential.
     pub app: ProfileId,
     /// The application (client) id.
-    pub client_id: ClientId,
+    pub(crate) client_id: ClientId,
     /// `secret`, `certificate` or `federated`.
-    pub credential: &'static str,
+    pub(crate) credential: &'static str,
     /// When the credential ends, if it is known.
     pub end: CredentialEnd,
     /// `None` if the end is not near, or not known.

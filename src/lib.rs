@@ -23,6 +23,8 @@
 //! | [`expiry`] | the daily task: warn of credentials that expire |
 //! | [`env`](mod@env), [`secret`], [`telemetry`] | clock and random numbers, passed in; secrets that cannot be printed; structured logs |
 
+#![cfg_attr(not(feature = "cli"), expect(dead_code, unused_imports, reason = "only the command line uses these items"))]
+
 pub mod approval;
 pub mod aws;
 #[cfg(feature = "cli")]

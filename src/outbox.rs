@@ -68,19 +68,18 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
 /// What was said last about a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
-    /// The outcome.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// The second since 1970 in which it was reached.
-    pub since: u64,
+    pub(crate) since: u64,
     /// When its check began.
     #[serde(with = "time::serde::rfc3339")]
-    pub as_of: OffsetDateTime,
+    pub(crate) as_of: OffsetDateTime,
     /// The callback that the event followed, in seconds since 1970.
-    pub callback_at: u64,
+    pub(crate) callback_at: u64,
     /// Whether another check was expected to change it.
-    pub provisional: bool,
+    pub(crate) provisional: bool,
     /// The event's id.
-    pub event: Box<str>,
+    pub(crate) event: Box<str>,
 }
 
 /// Whether an accepted event has reached the operator.
@@ -172,15 +171,13 @@ pub enum Basis {
 
 impl OutcomeEvent {
     /// What the event says.
-    #[must_use]
-    pub fn statement(&self) -> Statement {
+    pub(crate) fn statement(&self) -> Statement {
         let Self { id, outcome, as_of, since, callback_at, provisional, .. } = self;
         let (since, callback_at, provisional) = (*since, *callback_at, *provisional);
         Statement { outcome: outcome.after, since, as_of: *as_of, callback_at, provisional, event: id.as_str().into() }
     }
 
     /// The key of the one ticket for a tenant and an app.
-    #[must_use]
     pub(crate) fn subject_of(tenant: Option<TenantId>, app: ClientId) -> String {
         match tenant {
             Some(tenant) => format!("{tenant}/{app}"),
@@ -193,9 +190,9 @@ impl OutcomeEvent {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct EventCut {
     /// Left out of `missing`.
-    pub missing: usize,
+    pub(crate) missing: usize,
     /// Left out of `unexpected`.
-    pub unexpected: usize,
+    pub(crate) unexpected: usize,
 }
 
 /// The tenant of an event.

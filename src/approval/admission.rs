@@ -13,26 +13,26 @@ use crate::token::{Flaw, Invitation, Signer, Ticket};
 
 /// The visitor behind a request, and the door that delivered it.
 #[derive(Debug, Clone, Copy)]
-pub struct Visitor<'a> {
+pub(crate) struct Visitor<'a> {
     /// The service that delivered the request.
-    pub front_door: FrontDoor,
+    pub(crate) front_door: FrontDoor,
     /// As the front door knows it, never from a header that the visitor can write.
-    pub address: Option<(IpAddr, AddressSource)>,
+    pub(crate) address: Option<(IpAddr, AddressSource)>,
     /// The `User-Agent` header.
-    pub browser: Option<&'a str>,
+    pub(crate) browser: Option<&'a str>,
     /// The size of query and body together.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// A program that reads the answer to this request and follows no redirect.
-    pub is_program: bool,
+    pub(crate) is_program: bool,
     /// The secret in the browser's cookie.
-    pub secret: Option<&'a str>,
+    pub(crate) secret: Option<&'a str>,
     /// The claim of a verifier, in the browser's other cookie.
-    pub verifier_claim: Option<&'a str>,
+    pub(crate) verifier_claim: Option<&'a str>,
 }
 
 /// Why a visitor gets no result. A record exists for each, except for [`Refusal::NotRecorded`].
 #[derive(Debug)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The page of this outcome explains it. All flaws of a token have the same page, so that a forger never learns which part failed.
     Outcome(Outcome),
     /// The key secret cannot be read: a fault of the installation.
@@ -57,7 +57,7 @@ impl Visitor<'_> {
     }
 
     /// Records a request without a genuine token. `unknown` counts the parameters with unknown names.
-    pub fn refuse(&self, installation: &Installation, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Refusal {
+    pub(crate) fn refuse(&self, installation: &Installation, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Refusal {
         let rejected = RejectedLine::Stranger(self.visit(installation, None));
         self.refuse_link(installation, rejected, Bar { outcome, reason }, None, unknown)
     }

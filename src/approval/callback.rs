@@ -27,31 +27,31 @@ use crate::token::ticket::Life;
 
 /// A callback that carried a `state`.
 #[derive(Debug)]
-pub struct CallbackRequest<'a> {
+pub(crate) struct CallbackRequest<'a> {
     /// The `state`, which should be a ticket.
-    pub state: &'a RawState,
+    pub(crate) state: &'a RawState,
     /// Microsoft's answer, as the browser carried it.
-    pub callback: &'a Callback,
+    pub(crate) callback: &'a Callback,
     /// When the request arrived.
-    pub started: Instant,
+    pub(crate) started: Instant,
 }
 
 /// The result of a callback.
 #[derive(Debug)]
-pub struct CallbackReply<'a> {
+pub(crate) struct CallbackReply<'a> {
     /// The address of the result page. `None` for a program, and if no key can sign a receipt.
-    pub address: Option<String>,
+    pub(crate) address: Option<String>,
     /// The result. Without the address it cannot be checked again.
-    pub view: ApprovalView<'a>,
+    pub(crate) view: ApprovalView<'a>,
     /// For the browser's cookie.
-    pub verifier_claim: Option<VerifierClaim>,
+    pub(crate) verifier_claim: Option<VerifierClaim>,
 }
 
 /// Processes a callback.
 ///
 /// # Errors
 /// [`Refusal`]
-pub async fn receive<'s>(
+pub(crate) async fn receive<'s>(
     installation: &'s Installation,
     visitor: &Visitor<'_>,
     request: CallbackRequest<'_>,

@@ -12,15 +12,15 @@ use crate::installation::Installation;
 
 /// The report of all apps of a chain.
 #[derive(Debug)]
-pub struct ChainReport<'a> {
+pub(crate) struct ChainReport<'a> {
     /// From the configuration.
-    pub chain: &'a Chain,
+    pub(crate) chain: &'a Chain,
     /// The apps in their order.
-    pub steps: Vec<ApprovalView<'a>>,
+    pub(crate) steps: Vec<ApprovalView<'a>>,
     /// The invitation's address.
-    pub invitation: Option<String>,
+    pub(crate) invitation: Option<String>,
     /// When the invitation ends, seconds since 1970.
-    pub expires_at: Option<u64>,
+    pub(crate) expires_at: Option<u64>,
 }
 
 pub(super) async fn report<'s>(installation: &'s Installation, state: &ApprovalState, chain: &'s Chain, asked: Instant) -> ChainReport<'s> {

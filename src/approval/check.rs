@@ -28,7 +28,7 @@ const LEAST_BUDGET: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct AssessedCheck {
     /// The check at Microsoft.
-    pub timed: TimedCheck,
+    pub(crate) timed: TimedCheck,
     /// What the check means for the app.
     pub assessment: Assessment,
 }

@@ -5,16 +5,16 @@
 
 pub mod admission;
 mod bound;
-pub mod callback;
-pub mod chain;
+pub(crate) mod callback;
+pub(crate) mod chain;
 pub mod check;
 pub mod follow_up;
 mod publish;
-pub mod revisit;
-pub mod start;
+pub(crate) mod revisit;
+pub(crate) mod start;
 mod transition;
-pub mod verifier_claim;
+pub(crate) mod verifier_claim;
 mod view;
 
-pub use admission::{Refusal, Visitor};
-pub use view::{ApprovalView, ChainProgress};
+pub(crate) use admission::{Refusal, Visitor};
+pub(crate) use view::ApprovalView;

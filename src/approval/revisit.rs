@@ -17,7 +17,7 @@ use crate::token::ticket::binding;
 
 /// What a visit to a receipt shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
+pub(crate) enum View {
     /// The result page of one app.
     Result,
     /// The watch page of a companion app, next to the tab in which an administrator approves it.
@@ -28,7 +28,7 @@ pub enum View {
 
 /// The result of a visit.
 #[derive(Debug)]
-pub enum RevisitReply<'a> {
+pub(crate) enum RevisitReply<'a> {
     /// Redirects to the address with the new state, so that the next check is compared with the new outcome. Never for a program.
     Renewed(String),
     /// The state of one approval.
@@ -41,7 +41,7 @@ pub enum RevisitReply<'a> {
 ///
 /// # Errors
 /// [`Refusal`]
-pub async fn revisit<'s>(
+pub(crate) async fn revisit<'s>(
     installation: &'s Installation,
     visitor: &Visitor<'_>,
     token: &str,

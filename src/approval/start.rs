@@ -23,22 +23,22 @@ use crate::token::{Invitation, Subject, Ticket};
 
 /// A valid invitation, with its apps.
 #[derive(Debug)]
-pub struct OpenInvitation<'a> {
+pub(crate) struct OpenInvitation<'a> {
     /// The token's content.
-    pub invitation: Invitation,
+    pub(crate) invitation: Invitation,
     /// The name of the key that signed it.
     kid: Option<Box<str>>,
     /// `None` for a single app.
-    pub chain: Option<&'a Chain>,
+    pub(crate) chain: Option<&'a Chain>,
     /// The app of the first step.
-    pub first: &'a ConfiguredApp,
+    pub(crate) first: &'a ConfiguredApp,
     /// All apps, in order.
-    pub apps: Vec<&'a ConfiguredApp>,
+    pub(crate) apps: Vec<&'a ConfiguredApp>,
 }
 
 /// Where the button leads.
 #[derive(Debug)]
-pub enum StartReply {
+pub(crate) enum StartReply {
     /// To Microsoft's consent page, with a secret for the browser's cookie.
     ToMicrosoft {
         /// Microsoft's consent page for the expected tenant.
@@ -56,7 +56,7 @@ pub enum StartReply {
 ///
 /// # Errors
 /// [`Refusal`]
-pub async fn show<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
+pub(crate) async fn show<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
     let opened = open(installation, visitor, token).await?;
     let app = if opened.chain.is_some() { None } else { Some(opened.first) };
     installation.records.write(&Record::Seen(line(installation, visitor, &opened.invitation, opened.kid.clone(), app)))?;
@@ -68,7 +68,12 @@ pub async fn show<'s>(installation: &'s Installation, visitor: &Visitor<'_>, tok
 ///
 /// # Errors
 /// [`Refusal`]
-pub async fn start(installation: &Installation, visitor: &Visitor<'_>, token: &str, step: Option<&str>) -> Result<StartReply, Refusal> {
+pub(crate) async fn start(
+    installation: &Installation,
+    visitor: &Visitor<'_>,
+    token: &str,
+    step: Option<&str>,
+) -> Result<StartReply, Refusal> {
     let (arrived, started) = (installation.clock.now(), Instant::now());
     let opened = open(installation, visitor, token).await?;
     let Some(app) = opened.chosen(step) else {

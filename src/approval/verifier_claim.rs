@@ -12,7 +12,7 @@ use crate::installation::Installation;
 /// A claim that a tenant approved a verifier. The browser of the claim carries it to the next step, which another process may answer. Anyone
 /// can write one, as anyone can type a callback: it only makes us wait for Microsoft.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifierClaim {
+pub(crate) struct VerifierClaim {
     /// When the callback arrived, in seconds since 1970.
     at: u64,
     tenant: TenantId,

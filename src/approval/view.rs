@@ -6,30 +6,30 @@ use crate::consent::{ApprovalState, Outcome};
 
 /// An approval as a page may show it. Its record is flushed.
 #[derive(Debug)]
-pub struct ApprovalView<'a> {
+pub(crate) struct ApprovalView<'a> {
     /// From the configuration.
-    pub app: &'a ConfiguredApp,
+    pub(crate) app: &'a ConfiguredApp,
     /// The remembered state, which the next receipt signs.
-    pub state: ApprovalState,
+    pub(crate) state: ApprovalState,
     /// The outcome of the page. A page never says more than its check saw. A check that saw less takes nothing back.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// The check of this visit.
-    pub check: Option<AssessedCheck>,
+    pub(crate) check: Option<AssessedCheck>,
     /// The result page's address, if it is a new one: it remembers this outcome.
-    pub address: Option<String>,
+    pub(crate) address: Option<String>,
     /// The invitation's address, for another attempt.
-    pub invitation: Option<String>,
+    pub(crate) invitation: Option<String>,
     /// How far the chain has come.
-    pub chain: Option<ChainProgress<'a>>,
+    pub(crate) chain: Option<ChainProgress<'a>>,
 }
 
 /// The progress of a chain, in one line of a result page.
 #[derive(Debug)]
-pub struct ChainProgress<'a> {
+pub(crate) struct ChainProgress<'a> {
     /// From the configuration.
-    pub chain: &'a Chain,
+    pub(crate) chain: &'a Chain,
     /// The number of approved apps. `None` if only the worker can check.
-    pub done: Option<usize>,
+    pub(crate) done: Option<usize>,
     /// The address of the report.
-    pub report: String,
+    pub(crate) report: String,
 }

@@ -49,8 +49,7 @@ impl AwsClients {
     }
 
     /// Builds clients for a command at a terminal, where no browser waits. The search for credentials may take up to 40 s.
-    #[must_use]
-    pub fn at_a_terminal(roots: Roots) -> Self {
+    pub(crate) fn at_a_terminal(roots: Roots) -> Self {
         Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(roots) }
     }
 
@@ -63,27 +62,27 @@ impl AwsClients {
     }
 
     /// The client of Secrets Manager. It is built on the first call and then shared.
-    pub async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
+    pub(crate) async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
         self.secrets_manager.get_or_init(async || aws_sdk_secretsmanager::Client::new(self.shared().await)).await
     }
 
     /// The client of SQS. It is built on the first call and then shared.
-    pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
+    pub(crate) async fn sqs(&self) -> &aws_sdk_sqs::Client {
         self.sqs.get_or_init(async || aws_sdk_sqs::Client::new(self.shared().await)).await
     }
 
     /// The client of EventBridge. It is built on the first call and then shared.
-    pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
+    pub(crate) async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
         self.event_bridge.get_or_init(async || aws_sdk_eventbridge::Client::new(self.shared().await)).await
     }
 
     /// The client of STS at the region's endpoint: the global endpoint does not issue web identity tokens.
-    pub async fn sts(&self) -> &aws_sdk_sts::Client {
+    pub(crate) async fn sts(&self) -> &aws_sdk_sts::Client {
         self.sts.get_or_init(async || aws_sdk_sts::Client::new(self.shared().await)).await
     }
 
     /// The region that all clients use.
-    pub async fn region(&self) -> Option<&str> {
+    pub(crate) async fn region(&self) -> Option<&str> {
         self.shared().await.region().map(AsRef::as_ref)
     }
 

@@ -99,7 +99,7 @@ impl Secrets {
     /// # Errors
     /// [`SecretUnavailable`] says why the write failed.
     #[cfg(feature = "cli")]
-    pub async fn put(&self, name: &str, secret: &Secret) -> Result<(), SecretUnavailable> {
+    pub(crate) async fn put(&self, name: &str, secret: &Secret) -> Result<(), SecretUnavailable> {
         let client = self.aws.secrets_manager().await;
         let written = client.put_secret_value().secret_id(name).secret_string(secret.expose()).send().await;
         written
@@ -155,7 +155,7 @@ impl Secrets {
     }
 
     /// Makes the next use of every secret read it again, even if the cached one is recent.
-    pub fn expire(&self) {
+    pub(crate) fn expire(&self) {
         for kept in locked(&self.kept).values() {
             locked(&kept.state).last_attempt = None;
         }

@@ -40,33 +40,33 @@ const STDIN: &str = "-";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Customer {
     /// The tenant, by its id or one of its domains.
-    pub tenant: TenantName,
+    pub(crate) tenant: TenantName,
     /// The operator's name for the tenant.
-    pub label: Option<Label>,
-    pub reference: Option<Reference>,
+    pub(crate) label: Option<Label>,
+    pub(crate) reference: Option<Reference>,
     /// The recipient of the mail. Never in links.
-    pub contact: Option<Box<str>>,
+    pub(crate) contact: Option<Box<str>>,
     /// A language tag, not validated.
-    pub language: Option<Box<str>>,
+    pub(crate) language: Option<Box<str>>,
 }
 
 /// A row that is not blank.
 #[derive(Debug)]
 pub(super) struct CustomerRow {
     /// The number of the row in a spreadsheet: the first row is 1, and blank rows and a line before the header count too.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The cells as read, one for each of [`Columns::names`]. Make them safe before you write them into a table again: see
     /// [`super::csv_safe`].
-    pub cells: csv::StringRecord,
+    pub(crate) cells: csv::StringRecord,
     /// The customer, or all errors in the row, so that the operator has to correct the row only once. The errors contain no text from the
     /// row.
-    pub customer: Result<Customer, String>,
+    pub(crate) customer: Result<Customer, String>,
     /// The row could not be split into cells, so [`Self::cells`] differs from the table.
-    pub flawed: bool,
+    pub(crate) flawed: bool,
     /// The number of cells before padding to the header's number.
-    pub found: usize,
+    pub(crate) found: usize,
     /// The end of the row, in bytes of the table. Only for a table in UTF-8 with line feeds.
-    pub ends_at: u64,
+    pub(crate) ends_at: u64,
 }
 
 /// Why a table, or the rest of it, cannot be read.

@@ -23,25 +23,25 @@ pub(super) enum Leads {
 #[derive(Debug, Clone)]
 pub(super) struct Mail<'a> {
     /// The sender's name.
-    pub operator: &'a str,
+    pub(crate) operator: &'a str,
     /// How to reach the operator, as free text.
-    pub support: &'a str,
+    pub(crate) support: &'a str,
     /// The names of the apps, at least one.
-    pub apps: &'a [&'a str],
+    pub(crate) apps: &'a [&'a str],
     /// The operator's name for the customer.
-    pub organisation: Option<&'a str>,
+    pub(crate) organisation: Option<&'a str>,
     /// The operator's own reference.
-    pub reference: Option<&'a str>,
+    pub(crate) reference: Option<&'a str>,
     /// The complete address.
-    pub link: &'a str,
+    pub(crate) link: &'a str,
     /// The first page behind the link.
-    pub leads: Leads,
+    pub(crate) leads: Leads,
     /// Scheme and host of the link, for a reader to compare.
-    pub link_origin: String,
+    pub(crate) link_origin: String,
     /// Scheme and host of Microsoft's sign-in page.
-    pub login_origin: String,
+    pub(crate) login_origin: String,
     /// When the link expires.
-    pub ends: OffsetDateTime,
+    pub(crate) ends: OffsetDateTime,
 }
 
 impl Mail<'_> {

@@ -37,9 +37,10 @@ use url::Url;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::permissions::{lacks_id, resource_of};
-pub use self::problem::{ConfigError, Problem};
+pub use self::problem::ConfigError;
+pub(crate) use self::problem::Problem;
 use self::reader::{Reader, Section};
-pub use self::webhook::{WebhookAddress, WebhookConfig};
+pub(crate) use self::webhook::WebhookConfig;
 use crate::consent::profile::VerifiedBy;
 use crate::consent::schedule::Schedule;
 use crate::consent::{AppProfile, ExpectedTenant, ProfileId, TenantId, TokenId};
@@ -85,8 +86,7 @@ pub enum CredentialSource {
 
 impl CredentialSource {
     /// The source of the secret; `None` for a federated credential.
-    #[must_use]
-    pub fn kept_in(&self) -> Option<&SecretSource> {
+    pub(crate) fn kept_in(&self) -> Option<&SecretSource> {
         match self {
             Self::ClientSecret(place) | Self::Certificate(place) => Some(place),
             Self::Federated { .. } => None,
@@ -108,7 +108,7 @@ pub struct ConfiguredApp {
     /// The scope that a link requests from Microsoft.
     pub scope: ConsentScope,
     /// What Microsoft's consent page shows as the publisher of an own app, if the file says so.
-    pub publisher: Option<Publisher>,
+    pub(crate) publisher: Option<Publisher>,
     /// `None` for the operator's own apps.
     pub companion: Option<Companion>,
 }
@@ -124,8 +124,7 @@ pub enum Publisher {
 
 impl Publisher {
     /// The verified name.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Verified(name) => Some(name),
             Self::Unverified => None,
@@ -135,7 +134,6 @@ impl Publisher {
 
 impl ConfiguredApp {
     /// Whether Microsoft's policy for popular mail clients lets users approve the app themselves (protocol reference §5.2).
-    #[must_use]
     pub(crate) fn is_popular(&self) -> bool {
         self.companion.as_ref().is_some_and(|companion| companion.users_may_approve)
     }
@@ -168,7 +166,7 @@ impl Companion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     /// The chain's id in links and records.
-    pub id: ProfileId,
+    pub(crate) id: ProfileId,
     /// The chain's name on pages.
     pub name: Box<str>,
     /// The apps in their order, at least 2 and at most [`Chain::MOST_STEPS`]. All of them are configured, belong to one cloud and occur
@@ -185,11 +183,11 @@ impl Chain {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteConfig {
     /// The operator's name, shown on every page.
-    pub operator: Box<str>,
+    pub(crate) operator: Box<str>,
     /// The public base address without a trailing slash; may contain a stage path (`https://x.example/prod`).
     pub base_url: Url,
     /// How an administrator reaches the operator: a mail address or a telephone number, as free text.
-    pub support: Box<str>,
+    pub(crate) support: Box<str>,
     /// The address of the operator's privacy notice.
     pub privacy_url: Url,
     /// The operator's own tenant.
@@ -227,7 +225,7 @@ pub struct LinksConfig {
     /// Everything signed before this time is revoked.
     pub revoked_before: Option<OffsetDateTime>,
     /// How many claims from one link for any tenant get records of their own in 20 minutes, because many customers share it. Default 60.
-    pub any_tenant_claims: u32,
+    pub(crate) any_tenant_claims: u32,
 }
 
 impl Default for LinksConfig {
@@ -296,7 +294,6 @@ pub struct WorkerConfig {
 
 impl WorkerConfig {
     /// Whether orders go to a queue on AWS. `serve` keeps them in its store instead.
-    #[must_use]
     pub(crate) fn has_queue(&self) -> bool {
         self.queue.is_some()
     }
@@ -353,8 +350,7 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// The value of an environment variable. Programs pass this function to [`Config::from_env`], and tests pass another one. `None` also for a
 /// value that is not text.
-#[must_use]
-pub fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -371,8 +367,7 @@ pub fn log_level() -> Option<String> {
 }
 
 /// The Graph token that the person at the command line put into the environment.
-#[must_use]
-pub fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
+pub(crate) fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
     sections::variable(env, GRAPH_TOKEN_VARIABLE).map(Secret::new)
 }
 

@@ -6,7 +6,7 @@ use crate::consent::DisplayText;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The file or the environment variable with the fault.
-    pub origin: Box<str>,
+    pub(crate) origin: Box<str>,
     /// The line in the file, counted from 1.
     pub line: Option<usize>,
     /// The key, such as `apps[0].verified_by`. Empty for the file as a whole.

@@ -29,14 +29,13 @@ pub struct NotAnAadstsCode;
 
 impl AadstsCode {
     /// Parses 1 to 10 digits without a sign or a leading zero, at most `u32::MAX` (Microsoft's codes have at most 7 digits).
-    #[must_use]
-    pub fn from_digits(digits: &str) -> Option<Self> {
+    pub(crate) fn from_digits(digits: &str) -> Option<Self> {
         let fits = (1..=10).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
         if fits { digits.parse().ok().map(Self) } else { None }
     }
 
     /// The codes whose numbers directly follow `label` in the text.
-    pub fn behind<'t>(label: &'t str, text: &'t str) -> impl Iterator<Item = Self> + Clone + 't {
+    pub(crate) fn behind<'t>(label: &'t str, text: &'t str) -> impl Iterator<Item = Self> + Clone + 't {
         text.match_indices(label).filter_map(move |(at, _)| {
             let rest = text.get(at + label.len()..)?;
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -45,14 +44,13 @@ impl AadstsCode {
     }
 
     /// The codes in a text, such as a description or the output of a program.
-    pub fn all_in(text: &str) -> impl Iterator<Item = Self> + Clone + '_ {
+    pub(crate) fn all_in(text: &str) -> impl Iterator<Item = Self> + Clone + '_ {
         Self::behind("AADSTS", text)
     }
 
     /// Returns the first code that the table has. If the table has none of them, returns the first code. Microsoft may send several codes,
     /// the general ones first.
-    #[must_use]
-    pub fn first_known(mut codes: impl Iterator<Item = Self> + Clone) -> Option<Self> {
+    pub(crate) fn first_known(mut codes: impl Iterator<Item = Self> + Clone) -> Option<Self> {
         codes.clone().find(|code| known(*code).is_some()).or_else(|| codes.next())
     }
 
@@ -196,8 +194,7 @@ impl Obstacle {
     }
 
     /// Whether the same request may succeed later.
-    #[must_use]
-    pub const fn passes(self) -> bool {
+    pub(crate) const fn passes(self) -> bool {
         matches!(self, Self::Throttled | Self::LoopDetected | Self::Transient)
     }
 }
@@ -223,7 +220,7 @@ pub struct Entry {
     /// The meaning as the token endpoint's answer to us.
     pub token: Obstacle,
     /// Who has to act next.
-    pub owner: Owner,
+    pub(crate) owner: Owner,
     /// The channels through which Microsoft sends the code.
     pub place: Channel,
     key: &'static str,
@@ -232,27 +229,23 @@ pub struct Entry {
 impl Entry {
     /// What Microsoft reported, in one neutral sentence for the tenant's administrator. "We" is the operator, who sent the link. Pages show
     /// the number next to the words, not in them.
-    #[must_use]
-    pub fn admin(self) -> &'static str {
+    pub(crate) fn admin(self) -> &'static str {
         let of_code = || sentence(&format!("aadsts-{}", self.code?.number()));
         sentence(&format!("what-{}", self.key)).or_else(of_code).unwrap_or_default()
     }
 
     /// One next step, from the administrator's point of view.
-    #[must_use]
-    pub fn next(self) -> &'static str {
+    pub(crate) fn next(self) -> &'static str {
         sentence(&format!("next-{}", self.key)).unwrap_or_default()
     }
 
     /// Whether a resource that the app needs is missing or switched off.
-    #[must_use]
-    pub const fn is_about_resource(self) -> bool {
+    pub(crate) const fn is_about_resource(self) -> bool {
         matches!(self.token, Obstacle::ResourceMissing(_) | Obstacle::ResourceDisabled(_))
     }
 
     /// One line for the operator.
-    #[must_use]
-    pub fn operator(self) -> &'static str {
+    pub(crate) fn operator(self) -> &'static str {
         sentence(&format!("operator-{}", self.key)).unwrap_or_default()
     }
 }
@@ -285,8 +278,7 @@ fn all_of(code: AadstsCode) -> impl Iterator<Item = Entry> {
 /// A callback never carries an answer about our own credential, because a browser's way to Microsoft and back does not use that credential.
 /// A person typed such a code, or another program sent it. So the code means as little as a code outside the table, and no page calls it
 /// our fault.
-#[must_use]
-pub fn lookup_in_callback(code: AadstsCode, class: ErrorClass) -> Entry {
+pub(crate) fn lookup_in_callback(code: AadstsCode, class: ErrorClass) -> Entry {
     let entry = all_of(code).find(|entry| entry.class == class).unwrap_or_else(|| lookup(code));
     if is_of_credential(entry.token) { UNKNOWN } else { entry }
 }
@@ -297,8 +289,7 @@ fn is_of_credential(token: Obstacle) -> bool {
 
 /// Whether the text of AADSTS650051 says that the app has too many delegated permissions for an approval. Otherwise, Microsoft is still
 /// adding the app.
-#[must_use]
-pub fn says_too_many_permissions(text: &str) -> bool {
+pub(crate) fn says_too_many_permissions(text: &str) -> bool {
     text.contains("DelegationScope")
 }
 
@@ -308,8 +299,7 @@ pub fn says_too_many_permissions(text: &str) -> bool {
 ///    code is about our own credential, neither the code nor the OAuth error is genuine.
 /// 2. `error_subcode=cancel`, which reports a person's action.
 /// 3. The OAuth error where it is specific. `access_denied` is specific only without a code.
-#[must_use]
-pub fn class_of_error(error: &str, subcode: Option<&str>, code: Option<AadstsCode>, too_many_permissions: bool) -> ErrorClass {
+pub(crate) fn class_of_error(error: &str, subcode: Option<&str>, code: Option<AadstsCode>, too_many_permissions: bool) -> ErrorClass {
     let entry = code.and_then(|code| if too_many_permissions { all_of(code).last() } else { known(code) });
     let is_of_credential = entry.is_some_and(|entry| is_of_credential(entry.token));
     if let Some(entry) = entry.filter(|_| !is_of_credential) {
@@ -344,8 +334,7 @@ pub fn class_of_error(error: &str, subcode: Option<&str>, code: Option<AadstsCod
 /// code that the table has decides. If the table has none of them, `error` decides if it can. `invalid_client`, `unauthorized_client`,
 /// `invalid_grant` and `interaction_required` each cover both our fault and the tenant's state (protocol reference §0.7, §2.2), so alone
 /// they mean unknown. The HTTP status does not help: one code comes with several.
-#[must_use]
-pub fn meaning_at_token_endpoint(codes: &[u64], text: &str, error: &str) -> (Obstacle, Option<AadstsCode>) {
+pub(crate) fn meaning_at_token_endpoint(codes: &[u64], text: &str, error: &str) -> (Obstacle, Option<AadstsCode>) {
     let sent = codes.iter().copied().filter_map(AadstsCode::from_number).chain(AadstsCode::all_in(text));
     let code = AadstsCode::first_known(sent);
     if let Some(entry) = code.and_then(known) {

@@ -78,8 +78,7 @@ impl ApprovalState {
     }
 
     /// The start of the second that follows the callback. A check that began later certainly began after the callback.
-    #[must_use]
-    pub fn counts_from_next_second(callback_at: u64) -> u64 {
+    pub(crate) fn counts_from_next_second(callback_at: u64) -> u64 {
         callback_at.saturating_add(1).saturating_mul(1_000_000)
     }
 
@@ -91,8 +90,7 @@ impl ApprovalState {
     }
 
     /// The tenant in which another check may find more. `None` if the tenant is unknown, and for an outcome that no check can verify.
-    #[must_use]
-    pub fn askable(&self) -> Option<TenantId> {
+    pub(crate) fn askable(&self) -> Option<TenantId> {
         match self.expectation.tenant {
             ExpectedTenant::Tenant(tenant) if !self.outcome.is_unverifiable() => Some(tenant),
             ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
@@ -101,7 +99,6 @@ impl ApprovalState {
 
     /// The outcome that a verdict means for this approval; `before` and `age` as in [`conclude`], `now` in seconds since 1970. If Microsoft
     /// does not show the verifier within 20 minutes after a person claimed to have approved it, that is replication lag.
-    #[must_use]
     pub(crate) fn conclude(&self, verdict: Verdict, before: Option<Outcome>, age: Duration, now: u64) -> Outcome {
         match conclude(&self.claim, verdict, age, before) {
             Outcome::ReportedUnverified if self.awaits_verifier(now) => Outcome::Pending,
@@ -110,14 +107,12 @@ impl ApprovalState {
     }
 
     /// Whether replication lag can explain that Microsoft does not show the verifier; `now` is in seconds since 1970.
-    #[must_use]
     pub(crate) fn awaits_verifier(&self, now: u64) -> bool {
         self.verifier_claimed_at.is_some_and(|at| now.saturating_sub(at) < PROVISIONAL.as_secs())
     }
 
     /// The time since the callback; `now` is in seconds since 1970.
-    #[must_use]
-    pub fn age(&self, now: u64) -> Duration {
+    pub(crate) fn age(&self, now: u64) -> Duration {
         Duration::from_secs(now.saturating_sub(self.callback_at))
     }
 }

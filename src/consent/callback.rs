@@ -64,8 +64,7 @@ impl Parameter {
     ];
 
     /// The name in the query. Names are case-sensitive.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AdminConsent => "admin_consent",
             Self::Tenant => "tenant",
@@ -86,8 +85,7 @@ impl Parameter {
     /// The longest decoded value of a parameter that decides, in bytes (figures of a production parser, protocol reference §1.4). A
     /// parameter decides if its value can change the outcome. `None` for every other parameter: such a parameter is never a reason to
     /// refuse a callback.
-    #[must_use]
-    pub fn limit(self) -> Option<usize> {
+    pub(crate) fn limit(self) -> Option<usize> {
         match self {
             Self::Error => Some(128),
             Self::State => Some(4096),
@@ -102,8 +100,7 @@ impl Parameter {
 }
 
 /// Whether a parameter with this name, as received, can change the outcome.
-#[must_use]
-pub fn decides(name: &str) -> bool {
+pub(crate) fn decides(name: &str) -> bool {
     Parameter::named(name.strip_prefix(AMPERSAND).unwrap_or(name)).and_then(Parameter::limit).is_some()
 }
 
@@ -129,8 +126,7 @@ pub enum Malformed {
 
 impl Malformed {
     /// A short stable word for records.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::TooLarge => "too_large",
             Self::Duplicate(_) => "duplicate_parameter",
@@ -169,11 +165,11 @@ pub struct Callback {
     /// What the query says about the approval.
     pub claim: Claim,
     /// The query contained a `code`, `id_token` or `access_token`. The value was not kept.
-    pub carried_secret: bool,
+    pub(crate) carried_secret: bool,
     /// How many parameters have unknown names, or repeat a parameter that decides nothing.
-    pub unknown: usize,
+    pub(crate) unknown: usize,
     /// How often `&amp;` was read as `&`.
-    pub ampersands: usize,
+    pub(crate) ampersands: usize,
 }
 
 impl Callback {

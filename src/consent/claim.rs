@@ -66,8 +66,7 @@ pub enum Agreement {
 
 impl Agreement {
     /// Compares the ticket's tenant with the callback's.
-    #[must_use]
-    pub fn of(expected: ExpectedTenant, returned: Option<TenantId>, claim: &Claim) -> Self {
+    pub(crate) fn of(expected: ExpectedTenant, returned: Option<TenantId>, claim: &Claim) -> Self {
         match (expected, returned) {
             (ExpectedTenant::Any, returned) => Self::Unbound(returned),
             (ExpectedTenant::Tenant(expected), Some(returned)) if returned != expected && claim.error().is_none() => {

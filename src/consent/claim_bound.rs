@@ -18,12 +18,11 @@ const VISITS: usize = 2;
 /// What a bound is for: the link (the invitation, or the ticket of a direct link), the link's tenant and the app. It contains nothing that
 /// a visitor can choose.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct BoundKey(Box<str>);
+pub(crate) struct BoundKey(Box<str>);
 
 impl BoundKey {
     /// The key of an approval.
-    #[must_use]
-    pub fn of(state: &ApprovalState) -> Self {
+    pub(crate) fn of(state: &ApprovalState) -> Self {
         let Expectation { app, tenant, .. } = &state.expectation;
         let tenant = match tenant {
             ExpectedTenant::Tenant(tenant) => tenant.to_string(),
@@ -33,16 +32,14 @@ impl BoundKey {
     }
 
     /// The key as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl ApprovalState {
     /// The id of the link that the approval came from: of its invitation, or of a direct link's ticket.
-    #[must_use]
-    pub fn link(&self) -> TokenId {
+    pub(crate) fn link(&self) -> TokenId {
         self.expectation.invitation.as_ref().map_or(self.ticket, |origin| origin.id)
     }
 }
@@ -99,8 +96,7 @@ pub struct ChainKind(u8);
 
 impl ChainKind {
     /// The kind of an outcome that rests on a claim.
-    #[must_use]
-    pub fn of(claim: &Claim, outcome: Outcome) -> Self {
+    pub(crate) fn of(claim: &Claim, outcome: Outcome) -> Self {
         let lasts_a_day = outcome.can_change(GIVE_UP / 2);
         let bits = [claim.error().is_some(), lasts_a_day, outcome.severity() == Severity::Open];
         Self(bits.into_iter().fold(0, |kind, bit| kind << 1 | u8::from(bit)))
@@ -109,8 +105,7 @@ impl ChainKind {
 
 impl Draw {
     /// The start of the period that a bound counts in, in seconds since 1970, at the second `now`. The bound of the day has a key of its own.
-    #[must_use]
-    pub fn period(&self, key: &BoundKey, now: u64) -> (u64, String) {
+    pub(crate) fn period(&self, key: &BoundKey, now: u64) -> (u64, String) {
         match self {
             Self::DayEvent => (now - now % 86_400, format!("{} day", key.0)),
             _ => (span_start(now), key.0.to_string()),
@@ -134,7 +129,7 @@ pub enum Drawn {
 
 /// What was drawn for one key in one period.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spent {
+pub(crate) struct Spent {
     claims: u32,
     classes: u16,
     chains: u8,
@@ -146,7 +141,7 @@ pub struct Spent {
 
 impl Spent {
     /// Draws, if the bound allows it.
-    pub fn draw(&mut self, draw: &Draw) -> Drawn {
+    pub(crate) fn draw(&mut self, draw: &Draw) -> Drawn {
         let granted = match draw {
             Draw::Claim { class, most } => {
                 let bit = 1_u16 << class.0;
@@ -175,7 +170,7 @@ impl Spent {
     }
 
     /// Gives back what could not be sent.
-    pub fn give_back(&mut self, draw: &Draw) {
+    pub(crate) fn give_back(&mut self, draw: &Draw) {
         match draw {
             Draw::Claim { .. } => self.is_counting = false,
             Draw::Chain(kind) => self.chains &= !(1_u8 << kind.0),

@@ -18,8 +18,7 @@ pub enum Cloud {
 
 impl Cloud {
     /// The name that `consent.toml` uses.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Global => "global",
             Self::UsGovL4 => "us-gov-l4",
@@ -29,9 +28,7 @@ impl Cloud {
         }
     }
 
-    /// The built-in cloud with this name.
-    #[must_use]
-    pub fn built_in(name: &str) -> Option<Self> {
+    pub(crate) fn built_in(name: &str) -> Option<Self> {
         [Self::Global, Self::UsGovL4, Self::UsGovL5, Self::China].into_iter().find(|cloud| cloud.name() == name)
     }
 }

@@ -50,8 +50,7 @@ impl<T> Visible<T> {
     }
 
     /// Lowers `Seen` to `Partly`.
-    #[must_use]
-    pub fn in_part(self) -> Self {
+    pub(crate) fn in_part(self) -> Self {
         match self {
             Self::Seen(thing) => Self::Partly(thing),
             other => other,
@@ -59,8 +58,7 @@ impl<T> Visible<T> {
     }
 
     /// A short stable word for records.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Seen(_) => "seen",
             Self::Partly(_) => "partly",
@@ -103,7 +101,7 @@ pub struct ServicePrincipal {
 
 named! {
     /// What the operator needs to fix before any check can succeed.
-    pub enum Alarm {
+    pub(crate) enum Alarm {
         /// The credential of the calling app.
         Credential = "credential",
         /// The settings, or this program.
@@ -154,14 +152,12 @@ pub struct Finding {
 
 impl Finding {
     /// A finding without any result, because of an obstacle.
-    #[must_use]
-    pub fn stopped(obstacle: Obstacle, code: Option<AadstsCode>) -> Self {
+    pub(crate) fn stopped(obstacle: Obstacle, code: Option<AadstsCode>) -> Self {
         Self { obstacle: Some(obstacle), code, ..Self::default() }
     }
 
     /// Set if the operator's own side caused the failure, which then affects every tenant.
-    #[must_use]
-    pub fn alarm(&self) -> Option<Alarm> {
+    pub(crate) fn alarm(&self) -> Option<Alarm> {
         match self.obstacle {
             Some(Obstacle::OwnCredential | Obstacle::StaleCredential) => Some(Alarm::Credential),
             Some(Obstacle::OperatorFault) => Some(Alarm::Settings),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::aadsts::{ErrorClass, Obstacle};
 use super::claim::Claim;
-pub use super::outcome_facts::{AnswerKind, Approval, CanChange, OutcomeFacts, Severity, Tone};
+pub use super::outcome_facts::Severity;
+pub(crate) use super::outcome_facts::{AnswerKind, Approval, CanChange, OutcomeFacts, Tone};
 use super::owner::Owner;
 use super::verdict::Verdict;
 
@@ -14,8 +15,7 @@ use super::verdict::Verdict;
 /// (protocol reference §4.6).
 pub(crate) const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
 /// The start of the 20-minute span that a moment belongs to; both in seconds since 1970.
-#[must_use]
-pub fn span_start(at: u64) -> u64 {
+pub(crate) fn span_start(at: u64) -> u64 {
     at - at % PROVISIONAL.as_secs()
 }
 
@@ -142,13 +142,11 @@ impl Outcome {
     }
 
     /// How a ticket system treats it.
-    #[must_use]
-    pub fn severity(self) -> Severity {
+    pub(crate) fn severity(self) -> Severity {
         self.facts().severity
     }
 
     /// Whether another check can change it. `age` is the time since the callback.
-    #[must_use]
     pub(crate) fn can_change(self, age: Duration) -> bool {
         match self.facts().can_change {
             CanChange::Never => false,
@@ -158,7 +156,6 @@ impl Outcome {
     }
 
     /// Whether Microsoft showed an approval, in full or in part. Only such an outcome can become `revoked` or `reduced`.
-    #[must_use]
     pub(crate) fn was_seen(self) -> bool {
         matches!(self.facts().approval, Approval::Complete | Approval::InPart | Approval::AsFarAsVisible)
     }
@@ -197,13 +194,11 @@ impl Outcome {
 
     /// Whether the page calls the outcome unfinished, so that the reader waits for the next check. A cancel is not unfinished: it is an
     /// answer, although we check again.
-    #[must_use]
     pub(crate) fn is_waited_for(self) -> bool {
         matches!(self, Self::Pending | Self::ApprovalRequested | Self::Unavailable | Self::OperatorFault)
     }
 
     /// Whether we never check this outcome at Microsoft, so that a later visit shows the same outcome.
-    #[must_use]
     pub(crate) fn is_unverifiable(self) -> bool {
         matches!(
             self,
@@ -212,13 +207,11 @@ impl Outcome {
     }
 
     /// The cause of an outcome that several causes can lead to: `tenant_blocked` if Microsoft blocked the directory.
-    #[must_use]
     pub(crate) fn cause(self, obstacle: Option<Obstacle>) -> Option<&'static str> {
         obstacle.filter(|obstacle| self == Self::BlockedByPolicy && *obstacle == Obstacle::TenantBlocked).map(Obstacle::name)
     }
 
     /// One line for the operator's list of tenants.
-    #[must_use]
     pub(crate) fn msp_line(self) -> &'static str {
         match self {
             Self::Granted => "Approved and verified: every required permission was seen at Microsoft.",
@@ -270,7 +263,6 @@ fn of_class(class: ErrorClass) -> Outcome {
 }
 
 /// The outcome of a claim without a check, from a link for any tenant.
-#[must_use]
 pub(crate) fn conclude_unbound(claim: &Claim) -> Outcome {
     match claim {
         Claim::Success | Claim::NoFlag => Outcome::AwaitingConfirmation,
@@ -283,7 +275,6 @@ pub(crate) fn conclude_unbound(claim: &Claim) -> Outcome {
 /// A lagging replica may show less than another one did, so a weaker result changes nothing within the provisional time. A check without an
 /// answer changes nothing either. The exception is the last check: [`Outcome::Unavailable`] then replaces an outcome that Microsoft itself
 /// did not show.
-#[must_use]
 pub(crate) fn carry_on(before: Outcome, after: Outcome, age: Duration, is_last: bool) -> Outcome {
     if after == Outcome::Unavailable {
         return if is_last && !before.rests_on_a_sight() { after } else { before };

@@ -18,7 +18,7 @@ pub enum Severity {
 
 /// How long after the callback another check can change an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CanChange {
+pub(crate) enum CanChange {
     /// No check changes it.
     Never,
     /// While a replica may lag: [`super::outcome::PROVISIONAL`].
@@ -29,7 +29,7 @@ pub enum CanChange {
 
 /// The kind of answer for the browser. `web` maps it to an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerKind {
+pub(crate) enum AnswerKind {
     /// The answer has a result.
     Concluded,
     /// Another person or Microsoft still has to act.
@@ -46,7 +46,7 @@ pub enum AnswerKind {
 
 /// The appearance of an outcome, the least urgent first. `Alarm` only means a permission that the operator forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// Done.
     Good,
     /// Done, as far as we can see.
@@ -65,8 +65,7 @@ pub enum Tone {
 
 impl Tone {
     /// The class in the style sheets.
-    #[must_use]
-    pub const fn class(self) -> &'static str {
+    pub(crate) const fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
             Self::Partly => "partly",
@@ -81,7 +80,7 @@ impl Tone {
 
 /// How much of a tenant-wide approval Microsoft showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Approval {
+pub(crate) enum Approval {
     /// Every required permission.
     Complete,
     /// Some required permissions.
@@ -104,17 +103,17 @@ pub enum Approval {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutcomeFacts {
     /// Decides what a ticket system does.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// Who has to act next.
     pub owner: Owner,
     /// How long after the callback another check can change it.
-    pub can_change: CanChange,
+    pub(crate) can_change: CanChange,
     /// Decides the HTTP status.
-    pub answer: AnswerKind,
+    pub(crate) answer: AnswerKind,
     /// Decides how pages show it.
-    pub tone: Tone,
+    pub(crate) tone: Tone,
     /// How much of the approval Microsoft showed.
-    pub approval: Approval,
+    pub(crate) approval: Approval,
     /// Whether an approval at Microsoft, the first or another one, can still help.
-    pub approving_helps: bool,
+    pub(crate) approving_helps: bool,
 }

@@ -2,6 +2,7 @@
 
 /// Who has to act next. Pages, the operator's lists and the table of codes name the same owner in their own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::enum_variant_names, reason = "the app has an owner too")]
 pub enum Owner {
     /// No action is left.
     Nobody,

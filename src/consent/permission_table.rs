@@ -30,8 +30,7 @@ pub enum PermissionKind {
 
 impl PermissionKind {
     /// `application` or `delegated`, as in `consent.toml` and in records.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Application => "application",
             Self::Delegated => "delegated",
@@ -50,13 +49,13 @@ impl std::fmt::Display for PermissionKind {
 pub struct Known {
     /// The API that publishes the permission. Without the API, an id or a name is ambiguous: Exchange Online uses the name
     /// `Calendars.ReadWrite.All` for the id that Graph publishes as `Calendars.ReadWrite`.
-    pub resource: ResourceId,
+    pub(crate) resource: ResourceId,
     /// Application or delegated.
-    pub kind: PermissionKind,
+    pub(crate) kind: PermissionKind,
     /// The id of the app role or scope.
     pub id: PermissionId,
     /// The name in tokens, grants and configuration, in Microsoft's spelling (`Mail.Send`).
-    pub value: &'static str,
+    pub(crate) value: &'static str,
     /// The line on Microsoft's consent screen, in English.
     pub consent_line: &'static str,
 }
@@ -65,8 +64,7 @@ pub struct Known {
 ///
 /// `None` for an id that the table does not have, for a resource other than Graph and Exchange Online, and for the all-zero id, which means
 /// "default access" and is not a permission.
-#[must_use]
-pub fn by_id(resource: ResourceId, kind: PermissionKind, id: PermissionId) -> Option<Known> {
+pub(crate) fn by_id(resource: ResourceId, kind: PermissionKind, id: PermissionId) -> Option<Known> {
     let section = section(resource, kind)?;
     let wanted = id.to_string();
     let rows = INDEX.by_id.get(section.rows())?;

@@ -55,13 +55,11 @@ pub struct Difference {
 const SIGN_IN_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// Whether a delegated permission is one of OpenID Connect's, which belong to no resource (protocol reference §1.1).
-#[must_use]
 pub(crate) fn is_sign_in_scope(value: &str) -> bool {
     SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value))
 }
 
 /// Whether a delegated permission is Graph's `User.Read`, which the portal adds to every new registration.
-#[must_use]
 pub(crate) fn is_user_read(resource: ResourceId, value: &str) -> bool {
     resource == ResourceId::GRAPH && value.eq_ignore_ascii_case("User.Read")
 }
@@ -71,8 +69,7 @@ const DEFAULT_ACCESS_ROLE: PermissionId = PermissionId::from_u128(0);
 
 impl Difference {
     /// Compares a profile with a finding.
-    #[must_use]
-    pub fn between(profile: &AppProfile, finding: &Finding) -> Self {
+    pub(crate) fn between(profile: &AppProfile, finding: &Finding) -> Self {
         let mut difference = Self::default();
         for expected in &profile.expected {
             let unresolved_resource = unresolved_resource(expected, finding);
@@ -117,7 +114,6 @@ impl Difference {
     }
 
     /// Whether the tenant granted more than the profile wants.
-    #[must_use]
     pub(crate) fn has_excess(&self) -> bool {
         !self.unexpected.is_empty() || !self.forbidden.is_empty()
     }

@@ -62,7 +62,6 @@ pub struct ExpectedResource {
 
 impl ExpectedResource {
     /// Whether this resource requires an application permission. If so, a token for this resource without that permission proves nothing.
-    #[must_use]
     pub(crate) fn requires_application(&self) -> bool {
         self.required().any(|permission| permission.kind == PermissionKind::Application)
     }

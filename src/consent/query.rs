@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 /// Longest query or form body that we read, in bytes. API Gateway refuses anything longer.
-pub const MAX_BYTES: usize = 10_240;
+pub(crate) const MAX_BYTES: usize = 10_240;
 /// The text that `&amp;` leaves at the start of a name, if a program escaped the address for HTML and did not unescape it.
-pub const AMPERSAND: &str = "amp;";
+pub(crate) const AMPERSAND: &str = "amp;";
 
 /// Decoded `name=value` pairs in their order. Texts are as received, and `Debug` shows none of them: a value may be a ticket.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Query {
     }
 
     /// Adds the pairs of another query string. Empty pairs are skipped; a pair without `=` is a name without a value.
-    pub fn add(&mut self, raw: &[u8]) {
+    pub(crate) fn add(&mut self, raw: &[u8]) {
         for pair in raw.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
             let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             let (name, value) = pair.split_at(at);
@@ -39,7 +39,7 @@ impl Query {
     }
 
     /// Adds a pair as the browser sent it.
-    pub fn push_encoded(&mut self, name: &[u8], value: &[u8]) {
+    pub(crate) fn push_encoded(&mut self, name: &[u8], value: &[u8]) {
         self.push(&decode(name), &decode(value));
     }
 
@@ -67,9 +67,7 @@ impl Query {
         self.pairs.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// The first value under this name.
-    #[must_use]
-    pub fn first(&self, name: &str) -> Option<&str> {
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
         self.pairs().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
@@ -80,20 +78,17 @@ impl Query {
     }
 
     /// How often `&amp;` was read as `&`.
-    #[must_use]
-    pub fn ampersands(&self) -> usize {
+    pub(crate) fn ampersands(&self) -> usize {
         self.ampersands
     }
 
     /// Whether no pair was added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
     /// Whether the query has more than [`MAX_BYTES`]. Then some pairs are missing.
-    #[must_use]
-    pub fn is_too_large(&self) -> bool {
+    pub(crate) fn is_too_large(&self) -> bool {
         self.bytes > MAX_BYTES
     }
 }

@@ -5,7 +5,7 @@ use super::permissions::NamedPermission;
 
 /// A part of a tenant that a verifier can get access to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
+pub(crate) enum Right {
     /// Service principals and their application permissions.
     Applications,
     /// Delegated permission grants.
@@ -22,12 +22,11 @@ pub enum Right {
 
 impl Right {
     /// All rights, the most useful first.
-    pub const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Applications, Self::DelegatedGrants, Self::Organisation, Self::Policies, Self::ApprovalRequests, Self::AuditLog];
 
     /// The permissions that give access to this part, the least powerful first.
-    #[must_use]
-    pub const fn permissions(self) -> (&'static str, &'static [&'static str]) {
+    pub(crate) const fn permissions(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::Applications => ("Application.Read.All", &["Directory.Read.All", "Application.ReadWrite.All", "Directory.ReadWrite.All"]),
             Self::DelegatedGrants => ("Directory.Read.All", &["Directory.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All"]),
@@ -41,21 +40,18 @@ impl Right {
     }
 
     /// The least powerful permission that gives access to this part.
-    #[must_use]
-    pub const fn permission(self) -> &'static str {
+    pub(crate) const fn permission(self) -> &'static str {
         self.permissions().0
     }
 
     /// The permission that gives a verifier access to this part; `has` says which permissions the verifier has.
-    #[must_use]
     pub(crate) fn held_by(self, has: impl Fn(&str) -> bool) -> Option<&'static str> {
         let (least, others) = self.permissions();
         std::iter::once(least).chain(others.iter().copied()).find(|permission| has(permission))
     }
 
     /// What access to this part makes visible, in a few words for people.
-    #[must_use]
-    pub const fn shows(self) -> &'static str {
+    pub(crate) const fn shows(self) -> &'static str {
         match self {
             Self::Applications => {
                 "whether an app is there and switched on, which application permissions it was given, and in your own tenant its registration"
@@ -69,8 +65,7 @@ impl Right {
     }
 
     /// What stays hidden without access to this part, in a few words for people.
-    #[must_use]
-    pub const fn without(self) -> &'static str {
+    pub(crate) const fn without(self) -> &'static str {
         match self {
             Self::Applications => "Of an app that verifies itself only the permissions in its own token are seen; of any other nothing.",
             Self::DelegatedGrants => {
@@ -84,7 +79,6 @@ impl Right {
     }
 
     /// The right whose least permission would show all of these. `None` for an empty list.
-    #[must_use]
     pub(crate) fn to_see(unseen: &[NamedPermission]) -> Option<Self> {
         if unseen.iter().any(|permission| permission.kind == PermissionKind::Delegated) {
             Some(Self::DelegatedGrants)

@@ -14,7 +14,6 @@ pub enum RoleNeeded {
 }
 
 /// The role that an administrator needs to approve these permissions.
-#[must_use]
 pub(crate) fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedResource>) -> RoleNeeded {
     let graph_application = expected.into_iter().filter(|expected| expected.resource == ResourceId::GRAPH).any(|expected| {
         expected.permissions.iter().any(|permission| permission.need != Need::Forbidden && permission.kind == PermissionKind::Application)
@@ -24,8 +23,7 @@ pub(crate) fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedRes
 
 /// Whether a permission's name says that it only reads. A permission with any other name counts as one that changes something or acts as a
 /// person, so that no new permission passes for harmless. This is our own rule.
-#[must_use]
-pub fn only_reads(value: &str) -> bool {
+pub(crate) fn only_reads(value: &str) -> bool {
     let words: Vec<String> = value.split(['.', '_']).map(str::to_ascii_lowercase).collect();
     words.iter().any(|word| word.starts_with("read")) && !words.iter().any(|word| word.contains("write"))
 }
@@ -72,7 +70,6 @@ const OPENS: &[(bool, &str)] = &[
 const LIMITED: &[&str] = &[".selected", ".appfolder", ".createdbyapp", ".whereinstalled"];
 
 /// How far a permission reaches. A permission that [`OPENS`] does not cover reaches far if it changes something for everybody.
-#[must_use]
 pub(crate) fn reach(resource: ResourceId, permission: &ExpectedPermission) -> Reach {
     if known(resource, permission).is_none() {
         return Reach::Unknown;
@@ -90,7 +87,6 @@ pub(crate) fn reach(resource: ResourceId, permission: &ExpectedPermission) -> Re
 }
 
 /// The permission in the table, by id or by name.
-#[must_use]
 pub(crate) fn known(resource: ResourceId, permission: &ExpectedPermission) -> Option<Known> {
     (permission.id.and_then(|id| permission_table::by_id(resource, permission.kind, id)))
         .or_else(|| permission_table::by_value(resource, permission.kind, &permission.value))

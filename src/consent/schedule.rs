@@ -50,8 +50,7 @@ impl Schedule {
     /// * `age`: the time since the callback. Times that have passed are skipped: checks that a queue delayed are not repeated.
     /// * `jitter`: 0 to 255. It moves the wait by up to a tenth in either direction, so that links sent at the same moment are not checked
     ///   at the same moment. It never moves a check to just before the moment when an outcome becomes final.
-    #[must_use]
-    pub fn next(&self, age: Duration, jitter: u8) -> Option<Duration> {
+    pub(crate) fn next(&self, age: Duration, jitter: u8) -> Option<Duration> {
         let moments = self.moments();
         let mut before = Duration::ZERO;
         for moment in &moments {

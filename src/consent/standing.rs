@@ -29,8 +29,7 @@ pub enum TenantStatus {
 
 impl TenantStatus {
     /// The status that a verdict means without a claim.
-    #[must_use]
-    pub fn of(verdict: Verdict) -> Self {
+    pub(crate) fn of(verdict: Verdict) -> Self {
         match verdict {
             Verdict::NothingSeen => Self::Absent,
             Verdict::OnlyPresent => Self::PresentUnseen,
@@ -41,8 +40,7 @@ impl TenantStatus {
     }
 
     /// The stable name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Outcome(outcome) => outcome.name(),
             Self::Absent => "absent",
@@ -54,33 +52,28 @@ impl TenantStatus {
     }
 
     /// Parses the stable name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let own = [Self::Absent, Self::PresentUnseen, Self::VerifierMissing, Self::CheckRefused, Self::Unverifiable];
         own.into_iter().chain(Outcome::ALL.iter().copied().map(Self::Outcome)).find(|standing| standing.name() == name)
     }
 
     /// Whether Microsoft showed every required permission, and no other.
-    #[must_use]
-    pub fn is_granted(self) -> bool {
+    pub(crate) fn is_granted(self) -> bool {
         self == Self::Outcome(Outcome::Granted)
     }
 
     /// Whether Microsoft showed an approval, in full or in part.
-    #[must_use]
-    pub fn was_seen(self) -> bool {
+    pub(crate) fn was_seen(self) -> bool {
         matches!(self, Self::Outcome(outcome) if outcome.was_seen())
     }
 
     /// Whether we learnt nothing about the tenant: Microsoft did not answer, or the fault is ours.
-    #[must_use]
-    pub fn is_unasked(self) -> bool {
+    pub(crate) fn is_unasked(self) -> bool {
         matches!(self, Self::CheckRefused | Self::Outcome(Outcome::Unavailable | Outcome::OperatorFault))
     }
 
     /// One line for the operator's list of tenants.
-    #[must_use]
-    pub fn line(self) -> &'static str {
+    pub(crate) fn line(self) -> &'static str {
         match self {
             Self::Outcome(outcome) => outcome.msp_line(),
             Self::Absent => "Not approved: Microsoft answered, and no required permission is there. Send the link.",

@@ -5,7 +5,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Characters that control a terminal, a log viewer or a line of text and cannot be read: C0 and C1 controls, DEL, line and paragraph
 /// separators, interlinear annotations, every character with the property Default_Ignorable_Code_Point (Unicode 17: bidirectional controls,
 /// zero-width characters, fillers, variation selectors, tags), and U+2800, a blank that is no white space.
-#[must_use]
 pub(crate) fn is_steering(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -23,7 +22,7 @@ pub struct DisplayText(Box<str>);
 
 impl DisplayText {
     /// Longest text, in characters.
-    pub const MAX: usize = 120;
+    pub(crate) const MAX: usize = 120;
 
     /// Makes any text safe. `None` if no readable character remains.
     #[must_use]
@@ -32,8 +31,7 @@ impl DisplayText {
     }
 
     /// Like [`Self::from_untrusted`], with another maximum, in characters.
-    #[must_use]
-    pub fn bounded(text: &str, max: usize) -> Option<Self> {
+    pub(crate) fn bounded(text: &str, max: usize) -> Option<Self> {
         let text = text.trim();
         let mut clean: String = text.chars().take(max).map(|c| if is_steering(c) { '\u{fffd}' } else { c }).collect();
         if text.chars().nth(max).is_some() {

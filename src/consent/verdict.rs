@@ -130,7 +130,6 @@ named! {
 impl Verdict {
     /// Whether the check showed nothing, so that we report the claim with its code and ids. If Microsoft refused this check, the refusal
     /// then only means "nothing seen".
-    #[must_use]
     pub(crate) fn leaves_it_to_the_claim(self) -> bool {
         matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NoVerifier)
     }

@@ -26,7 +26,7 @@ impl Clients {
     ///
     /// # Errors
     /// [`ClientFault`] if no client can be built.
-    pub fn of(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
+    pub(crate) fn of(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
         let mut made = locked(&self.made);
         if let Some((_, http)) = made.iter().find(|(known, _)| known == endpoints) {
             return Ok(http.clone());

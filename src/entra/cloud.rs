@@ -23,8 +23,7 @@ const CHINA_AUTHORITY: &str = "login.partner.microsoftonline.cn";
 
 impl Endpoints {
     /// The endpoints of a built-in cloud (protocol reference §7). `None` for a custom one: only the configuration has its endpoints.
-    #[must_use]
-    pub fn of(cloud: &Cloud) -> Option<Self> {
+    pub(crate) fn of(cloud: &Cloud) -> Option<Self> {
         let (authority, graph) = match cloud {
             Cloud::Global => ("login.microsoftonline.com", "graph.microsoft.com"),
             Cloud::UsGovL4 => ("login.microsoftonline.us", "graph.microsoft.us"),
@@ -48,7 +47,6 @@ impl Endpoints {
     /// `scope` and `state`.
     ///
     /// A link for any tenant goes to `organizations`: Microsoft then uses the administrator's own tenant (§1.2).
-    #[must_use]
     pub(crate) fn adminconsent_url(&self, tenant: ExpectedTenant) -> Url {
         match tenant {
             ExpectedTenant::Tenant(tenant) => self.at_authority(&format!("{tenant}/v2.0/adminconsent")),
@@ -57,15 +55,13 @@ impl Endpoints {
     }
 
     /// Where Microsoft signs a browser out of every work account (the documented `logout` endpoint of the v2 authority).
-    #[must_use]
     pub(crate) fn sign_out_url(&self) -> Url {
         self.at_authority("common/oauth2/v2.0/logout")
     }
 
     /// The `scope` of a token for a resource. For Graph it contains the host of this cloud. For every other resource it contains the
     /// application id, which is the same in all clouds (protocol reference §3.1, §7).
-    #[must_use]
-    pub fn graph_scope(&self, resource: ResourceId) -> String {
+    pub(crate) fn graph_scope(&self, resource: ResourceId) -> String {
         if resource == ResourceId::GRAPH {
             format!("{}/.default", self.graph.origin().ascii_serialization())
         } else {
@@ -75,7 +71,6 @@ impl Endpoints {
 
     /// Whether an address from Microsoft (in a discovery document or an issuer) is this cloud's authority. 21Vianet has two spellings, and
     /// both are valid.
-    #[must_use]
     pub(crate) fn is_authority(&self, address: &Url) -> bool {
         if address.origin() == self.authority.origin() {
             return true;
@@ -99,7 +94,6 @@ impl Endpoints {
 
 /// Whether an address is this machine's: `127.0.0.0/8` and `[::1]`, which no router can redirect, and `localhost`, which the system
 /// resolves to these.
-#[must_use]
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

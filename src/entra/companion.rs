@@ -20,19 +20,19 @@ pub struct CatalogueEntry {
     /// unknown.
     pub client_id: ClientId,
     /// The app's name for people. Microsoft's own pages use other names for some of these apps.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The publisher, if a source states it.
-    pub publisher: Option<&'static str>,
+    pub(crate) publisher: Option<&'static str>,
     /// The delegated permissions of the registration, if a source states them; empty if they are unknown.
-    pub permissions: &'static [(ResourceId, &'static str, Need)],
+    pub(crate) permissions: &'static [(ResourceId, &'static str, Need)],
     /// Where an administrator approves the app, with the placeholders `{authority}`, `{client_id}` and `{tenant}` (the tenant id).
-    pub consent_address: &'static str,
+    pub(crate) consent_address: &'static str,
     /// Microsoft's default policy for popular mail clients lets users approve the app themselves (protocol reference §5.2).
-    pub users_may_approve: bool,
+    pub(crate) users_may_approve: bool,
     /// The app uses Exchange Web Services, which Microsoft is switching off (protocol reference §8). `false` also if no source says so.
-    pub uses_ews: bool,
+    pub(crate) uses_ews: bool,
     /// The sources of the facts above.
-    pub sources: &'static [&'static str],
+    pub(crate) sources: &'static [&'static str],
 }
 
 /// The form that Microsoft publishes for administrators, without a redirect address. Entra then redirects to one of the app's own
@@ -114,16 +114,13 @@ const fn mail_client(key: &'static str, client_id: u128, name: &'static str) -> 
     }
 }
 
-/// Finds an entry by its key.
-#[must_use]
 pub(crate) fn by_key(key: &str) -> Option<&'static CatalogueEntry> {
     CATALOGUE.iter().find(|entry| entry.key == key)
 }
 
 impl CatalogueEntry {
     /// The permissions in the form of an app profile.
-    #[must_use]
-    pub fn expected(&self) -> Vec<ExpectedResource> {
+    pub(crate) fn expected(&self) -> Vec<ExpectedResource> {
         let mut resources: Vec<ExpectedResource> = Vec::new();
         for (resource, value, need) in self.permissions {
             let permission = ExpectedPermission {
@@ -153,7 +150,6 @@ pub fn consent_address(form: &str, endpoints: &Endpoints, client_id: ClientId) -
 }
 
 /// The consent address for a tenant; `organizations` for any tenant (protocol reference §1.2). `None` if the result is not an address.
-#[must_use]
 pub(crate) fn for_tenant(consent_address: &str, tenant: ExpectedTenant) -> Option<Url> {
     let tenant = match tenant {
         ExpectedTenant::Tenant(tenant) => tenant.to_string(),

@@ -126,15 +126,8 @@ impl CertificateKey {
         Ok(Self { key, thumbprint, certificate: certificate.clone() })
     }
 
-    /// The certificate's SHA-256 thumbprint, base64url without padding, for the header `x5t#S256`. Public.
-    #[must_use]
-    pub fn thumbprint(&self) -> &str {
-        &self.thumbprint
-    }
-
     /// When the certificate ends (`notAfter`). `None` if the certificate cannot be parsed; its key can still sign.
-    #[must_use]
-    pub fn ends(&self) -> Option<OffsetDateTime> {
+    pub(crate) fn ends(&self) -> Option<OffsetDateTime> {
         let (_, certificate) = x509_parser::parse_x509_certificate(&self.certificate).ok()?;
         Some(certificate.validity().not_after.to_datetime())
     }
@@ -143,7 +136,7 @@ impl CertificateKey {
     ///
     /// # Errors
     /// [`UnfitCertificate::CannotSign`].
-    pub fn client_assertion(
+    pub(crate) fn client_assertion(
         &self,
         client: ClientId,
         token_url: &Url,
@@ -222,7 +215,7 @@ mod tests {
         let pkcs1 = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n", STANDARD.encode(pkcs1));
         let whole = read(&format!("{}{certificate}", key.serialize_pem())).unwrap();
         let old_form = read(&format!("{other}{certificate}{pkcs1}")).unwrap();
-        assert_eq!(whole.thumbprint(), old_form.thumbprint());
+        assert_eq!(whole.thumbprint, old_form.thumbprint);
         assert!(Credential::Certificate(whole).is_same_as(&Credential::Certificate(old_form)));
     }
 
@@ -233,7 +226,7 @@ mod tests {
         let escaped = pem.replace('\n', "\\n");
         let windows = pem.replace('\n', "\r\n");
         for text in [&escaped, &format!("\"{escaped}\""), &format!("'{escaped}'"), &pem.replace('\n', "\\r\\n"), &windows] {
-            assert_eq!(read(text).unwrap().thumbprint(), read(&pem).unwrap().thumbprint());
+            assert_eq!(read(text).unwrap().thumbprint, read(&pem).unwrap().thumbprint);
         }
     }
 

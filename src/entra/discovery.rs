@@ -99,8 +99,7 @@ impl TenantName {
     }
 
     /// The id; `None` for a domain.
-    #[must_use]
-    pub fn id(&self) -> Option<TenantId> {
+    pub(crate) fn id(&self) -> Option<TenantId> {
         match self {
             Self::Id(id) => Some(*id),
             Self::Domain(_) => None,
@@ -150,12 +149,6 @@ impl Domain {
         }
         Ok(Self(ascii.into()))
     }
-
-    /// The domain in ASCII and lower case.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl fmt::Display for TenantName {
@@ -200,7 +193,7 @@ pub struct DiscoveredTenant {
     /// The cloud that the document points to.
     pub home: Home,
     /// The Graph host in the document (`msgraph_host`), if there is one.
-    pub graph_host: Option<DisplayText>,
+    pub(crate) graph_host: Option<DisplayText>,
     /// `tenant_region_scope`, such as `EU` or `NA`. For people; nothing depends on it.
     pub region: Option<DisplayText>,
     /// `tenant_region_sub_scope`: `GCC`, `DODCON` (GCC High), `DOD`. Absent for most tenants.
@@ -243,8 +236,7 @@ pub enum Undiscovered {
 
 impl Undiscovered {
     /// A short stable word for programs.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::UnknownTenant => "unknown_tenant",
             Self::Malformed => "malformed",
@@ -264,8 +256,7 @@ impl Undiscovered {
     }
 
     /// What the operator can do, as a sentence.
-    #[must_use]
-    pub fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         match self {
             Self::UnknownTenant => "Check the spelling, and the cloud: a tenant is found only in its own.".to_owned(),
             Self::Malformed => "Give a verified domain of the tenant, such as contoso.onmicrosoft.com, or its id.".to_owned(),

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 
 /// Why we do not use a person's token. Contains nothing of the token except a tenant id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UnfitToken {
+pub(crate) enum UnfitToken {
     /// The text has no readable claims, so the token's tenant is unknown.
     #[error("it is no access token whose claims can be read")]
     Unreadable,
@@ -44,7 +44,7 @@ impl AccessToken {
     ///
     /// # Errors
     /// [`UnfitToken`]: we then do not send the token.
-    pub fn held(secret: Secret, endpoints: &Endpoints, tenant: TenantId, now: OffsetDateTime) -> Result<Self, UnfitToken> {
+    pub(crate) fn held(secret: Secret, endpoints: &Endpoints, tenant: TenantId, now: OffsetDateTime) -> Result<Self, UnfitToken> {
         let text = secret.expose();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UnfitToken::Unreadable);
@@ -66,7 +66,7 @@ impl AccessToken {
         let roles = claims.roles.unwrap_or_default().into_iter().collect();
         // The token's `oid` belongs to the person, or to another app.
         let claims = Some(UnverifiedClaims { roles, scopes, object: None });
-        Ok(Self { secret, expires_at, resource: ResourceId::GRAPH, claims })
+        Ok(Self { secret, expires_at, claims })
     }
 }
 

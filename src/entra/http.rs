@@ -81,9 +81,9 @@ pub enum Silence {
 /// An answer with a complete body.
 pub struct HttpAnswer {
     /// Any HTTP status, also that of a redirect: the caller interprets it.
-    pub status: u16,
+    pub(crate) status: u16,
     /// How long to wait, if the answer said so.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// At most as many bytes as the call allowed.
     pub body: Vec<u8>,
 }
@@ -91,11 +91,11 @@ pub struct HttpAnswer {
 /// A call and its result.
 pub struct Exchange {
     /// The call, for the record.
-    pub call: UpstreamCall,
+    pub(crate) call: UpstreamCall,
     /// The id that we ask Microsoft to use in its logs (`client-request-id`).
-    pub correlation_id: TraceId,
+    pub(crate) correlation_id: TraceId,
     /// How long the answer may be cached, if it said so (`max-age` of `Cache-Control`).
-    pub max_age: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
     /// `Err` if no complete answer came.
     pub answer: Result<HttpAnswer, Silence>,
 }
@@ -111,7 +111,7 @@ pub struct Http {
 
 /// Counts how often [`Http::renew`] replaced the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Generation(u64);
+pub(crate) struct Generation(u64);
 
 /// Longest time to open a connection.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -184,7 +184,6 @@ impl Http {
     }
 
     /// The connections that new requests use.
-    #[must_use]
     pub(crate) fn generation(&self) -> Generation {
         locked(&self.current).0
     }
@@ -289,7 +288,6 @@ fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
 
 /// Parses `Retry-After` (RFC 9110 §10.2.3): whole seconds or an IMF-fixdate, limited to the range from one second to one hour. `None` for
 /// anything else.
-#[must_use]
 pub(crate) fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
     const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
         format_description!(version = 2, "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
@@ -319,7 +317,7 @@ fn parse_max_age(text: &str) -> Option<Duration> {
 /// An answer that does not follow the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the answer cannot be read")]
-pub struct Unreadable;
+pub(crate) struct Unreadable;
 
 /// Reads a JSON object strictly: no byte order mark, nothing around it, and no duplicates of the members that we read. Other members may
 /// contain anything.

@@ -12,20 +12,18 @@ use time::OffsetDateTime;
 
 /// The published app roles and scopes of one API, by name and by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+pub(crate) struct Published {
     permissions: Vec<(PermissionKind, Box<str>, PermissionId)>,
 }
 
 impl Published {
     /// Finds a permission's id by its name, in any letter case.
-    #[must_use]
-    pub fn id(&self, kind: PermissionKind, value: &str) -> Option<PermissionId> {
+    pub(crate) fn id(&self, kind: PermissionKind, value: &str) -> Option<PermissionId> {
         self.permissions.iter().find(|(of, name, _)| *of == kind && name.eq_ignore_ascii_case(value)).map(|(_, _, id)| *id)
     }
 
     /// Finds a permission's name by its id.
-    #[must_use]
-    pub fn value(&self, kind: PermissionKind, id: PermissionId) -> Option<&str> {
+    pub(crate) fn value(&self, kind: PermissionKind, id: PermissionId) -> Option<&str> {
         self.permissions.iter().find(|(of, _, other)| *of == kind && *other == id).map(|(_, name, _)| &**name)
     }
 }
@@ -37,7 +35,7 @@ const CAP: usize = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// [`Unread`]; [`Unread::NotFound`] if the tenant does not have the API.
-pub async fn read(
+pub(crate) async fn read(
     http: &Http,
     endpoints: &Endpoints,
     token: &Secret,

@@ -20,14 +20,13 @@ pub(crate) const NEEDS: &str = "Application.Read.All";
 /// The parts of a registration that the program uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// The app's display name.
-    pub name: Option<DisplayText>,
+    pub(crate) name: Option<DisplayText>,
     /// The accounts that can sign in to the app.
     pub audience: SignInAudience,
     /// The redirect addresses of the platform Web, in their registered spelling.
     pub redirect_uris: Vec<Box<str>>,
     /// The redirect addresses of single-page and public-client apps. `/adminconsent` does not search for our address among these.
-    pub other_redirect_uris: Vec<Box<str>>,
+    pub(crate) other_redirect_uris: Vec<Box<str>>,
     /// The permissions in the registration's list (`requiredResourceAccess`), which an administrator approves.
     pub required: Vec<RequiredAccess>,
     /// Client secrets, including those that have ended and are not removed yet.
@@ -55,8 +54,7 @@ pub enum SignInAudience {
 
 impl SignInAudience {
     /// Whether other tenants can approve the app. `None` if that is unknown.
-    #[must_use]
-    pub fn is_multi_tenant(&self) -> Option<bool> {
+    pub(crate) fn is_multi_tenant(&self) -> Option<bool> {
         match self {
             Self::MyOrganization => Some(false),
             Self::AnyOrganization | Self::AnyOrganizationAndPersonal => Some(true),
@@ -79,11 +77,10 @@ impl SignInAudience {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequiredAccess {
     /// The API that publishes the permission.
-    pub resource: ResourceId,
+    pub(crate) resource: ResourceId,
     /// Application or delegated.
     pub kind: PermissionKind,
-    /// The permission's id on that API.
-    pub permission: PermissionId,
+    pub(crate) permission: PermissionId,
 }
 
 /// A client secret as Graph shows it: everything except the secret.
@@ -113,7 +110,13 @@ const SELECT: &str = "appId,displayName,signInAudience,web,spa,publicClient,requ
 ///
 /// # Errors
 /// [`Unread`]
-pub async fn read(http: &Http, endpoints: &Endpoints, token: &Secret, app: ClientId, now: OffsetDateTime) -> Result<Registration, Unread> {
+pub(crate) async fn read(
+    http: &Http,
+    endpoints: &Endpoints,
+    token: &Secret,
+    app: ClientId,
+    now: OffsetDateTime,
+) -> Result<Registration, Unread> {
     let mut url = endpoints.at_graph(&format!("v1.0/applications(appId='{app}')"));
     url.query_pairs_mut().append_pair("$select", SELECT);
     registration(get(http, UpstreamKind::Registration, CAP, token, url, now).await?, app)

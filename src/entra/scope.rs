@@ -19,7 +19,7 @@ pub struct ConsentScope {
 
 /// Why permissions cannot be requested by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unnameable {
+pub(crate) enum Unnameable {
     /// An application permission: only the registration's whole list can request one (protocol reference §1.1).
     Application(Box<str>),
     /// A permission of a resource whose application id URI is unknown in this cloud.
@@ -34,8 +34,7 @@ impl ConsentScope {
     pub(crate) const LONGEST: usize = 1_000;
 
     /// `.default`: everything that the registration lists, application and delegated permissions.
-    #[must_use]
-    pub fn registration(endpoints: &Endpoints) -> Self {
+    pub(crate) fn registration(endpoints: &Endpoints) -> Self {
         Self { text: endpoints.graph_scope(ResourceId::GRAPH).into(), names_each: false }
     }
 
@@ -43,7 +42,7 @@ impl ConsentScope {
     ///
     /// # Errors
     /// [`Unnameable`] for the first permission that cannot be requested by name.
-    pub fn expected(cloud: &Cloud, endpoints: &Endpoints, expected: &[ExpectedResource]) -> Result<Self, Unnameable> {
+    pub(crate) fn expected(cloud: &Cloud, endpoints: &Endpoints, expected: &[ExpectedResource]) -> Result<Self, Unnameable> {
         let mut scopes = Vec::new();
         for resource in expected {
             for permission in resource.permissions.iter().filter(|permission| permission.need != Need::Forbidden) {
@@ -73,8 +72,7 @@ impl ConsentScope {
 
 /// The length of a permission's full name in the `scope` of a callback, in bytes as in an address. If we do not know the address of an API,
 /// we estimate with its application id as a URI.
-#[must_use]
-pub fn callback_bytes(endpoints: &Endpoints, resource: ResourceId, value: &str) -> usize {
+pub(crate) fn callback_bytes(endpoints: &Endpoints, resource: ResourceId, value: &str) -> usize {
     let name = match resource {
         ResourceId::GRAPH => format!("{}/{value} ", endpoints.graph.origin().ascii_serialization()),
         ResourceId::EXCHANGE_ONLINE => format!("{EXCHANGE_WORLDWIDE}/{value} "),

@@ -21,47 +21,42 @@ use crate::consent::callback::TraceId;
 use crate::consent::{ClientId, ObjectId, ResourceId, TenantId, TokenId};
 use crate::secret::Secret;
 
-/// The parameters of a token request.
 #[derive(Debug, Clone, Copy)]
-pub struct TokenRequest<'a> {
+pub(crate) struct TokenRequest<'a> {
     /// The hosts of the app's cloud.
-    pub endpoints: &'a Endpoints,
+    pub(crate) endpoints: &'a Endpoints,
     /// Always a single tenant: `common` and `organizations` are unsuitable here (protocol reference §3.1).
-    pub tenant: TenantId,
-    /// The app that requests the token.
-    pub client: ClientId,
-    /// The resource the token is for.
-    pub resource: ResourceId,
+    pub(crate) tenant: TenantId,
+    pub(crate) client: ClientId,
+    pub(crate) resource: ResourceId,
 }
 
 /// The claims of an app-only token. They came over TLS from the token endpoint, and we do not verify them: only the resource may do that
 /// (protocol reference §3.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnverifiedClaims {
+pub(crate) struct UnverifiedClaims {
     /// The granted application permissions of the token's resource, by name. Empty if the token contains none.
-    pub roles: BTreeSet<Box<str>>,
+    pub(crate) roles: BTreeSet<Box<str>>,
     /// The delegated permissions of a person's token. Empty for an app's own token.
-    pub scopes: BTreeSet<Box<str>>,
+    pub(crate) scopes: BTreeSet<Box<str>>,
     /// The object id of the app's service principal in the tenant.
-    pub object: Option<ObjectId>,
+    pub(crate) object: Option<ObjectId>,
 }
 
 /// A token that the endpoint issued.
 #[derive(Debug, Clone)]
 pub struct AccessToken {
     /// The token text, sent as `Bearer`.
-    pub secret: Secret,
+    pub(crate) secret: Secret,
     /// When the token expires. Its lifetime counts from before the request.
-    pub expires_at: OffsetDateTime,
-    /// The resource that accepts the token.
-    pub resource: ResourceId,
+    pub(crate) expires_at: OffsetDateTime,
     /// `None` for an unreadable token, which Microsoft allows: such a token works and proves nothing.
-    pub claims: Option<UnverifiedClaims>,
+    pub(crate) claims: Option<UnverifiedClaims>,
 }
 
 /// Why the request gave no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// Microsoft gave a reason.
     Meaning(Obstacle),
     /// No usable answer came.
@@ -72,7 +67,7 @@ pub enum Refused {
 
 /// Why the result counts as no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoAnswer {
+pub(crate) enum NoAnswer {
     /// No answer arrived.
     #[error("{0}")]
     Silence(Silence),
@@ -90,16 +85,15 @@ pub enum NoAnswer {
 /// A refusal, with the ids under which Microsoft can find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRefusal {
-    /// The reason, by its meaning.
-    pub refused: Refused,
+    pub(crate) refused: Refused,
     /// The AADSTS code that decided.
-    pub code: Option<AadstsCode>,
+    pub(crate) code: Option<AadstsCode>,
     /// Microsoft's id for its support.
-    pub trace_id: Option<TraceId>,
+    pub(crate) trace_id: Option<TraceId>,
     /// The id of the request in our logs and in Microsoft's.
-    pub correlation_id: Option<TraceId>,
+    pub(crate) correlation_id: Option<TraceId>,
     /// How long to send no request to this tenant.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Largest body of a token answer, in bytes. Real ones have about 2 KiB.
@@ -116,7 +110,7 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 impl TokenRequest<'_> {
     /// Requests the token, once. The returned call is `None` if nothing was sent. If the connection broke, the token endpoint may still
     /// have read the assertion, and it accepts no assertion twice. So a retry carries a new `jti`.
-    pub async fn send(
+    pub(crate) async fn send(
         self,
         http: &Http,
         credential: &Credential,
@@ -188,7 +182,6 @@ impl TokenRequest<'_> {
         Ok(AccessToken {
             secret: Secret::new(issued.access_token),
             expires_at: now + time::Duration::seconds(life.min(LONGEST_LIFE)),
-            resource: self.resource,
             claims,
         })
     }
@@ -268,14 +261,12 @@ pub(super) fn names_graph(endpoints: &Endpoints, audience: &str) -> bool {
 
 impl TokenRefusal {
     /// A refusal without further details.
-    #[must_use]
-    pub fn of(refused: Refused) -> Self {
+    pub(crate) fn of(refused: Refused) -> Self {
         Self { refused, code: None, trace_id: None, correlation_id: None, retry_after: None }
     }
 
     /// Whether a retry with another version of our credential may succeed.
-    #[must_use]
-    pub fn wants_another_credential(&self) -> bool {
+    pub(crate) fn wants_another_credential(&self) -> bool {
         self.refused == Refused::Meaning(Obstacle::StaleCredential)
     }
 }

@@ -13,22 +13,21 @@ use crate::entra::verifier::{Asker, AskingApp, CheckReason, CredentialProvider a
 
 /// Checks tenants with the installation's credentials or with a person's token. Its memory does not grow with the number of tenants.
 #[derive(Debug)]
-pub struct BulkVerifier<'s> {
+pub(crate) struct BulkVerifier<'s> {
     installation: &'s Installation,
     verifier: Verifier,
 }
 
 impl Installation {
     /// A verifier that caches at most `tokens` tokens, for further apps of the same tenant with the same verifier.
-    #[must_use]
-    pub fn bulk_verifier(&self, tokens: usize) -> BulkVerifier<'_> {
+    pub(crate) fn bulk_verifier(&self, tokens: usize) -> BulkVerifier<'_> {
         BulkVerifier { installation: self, verifier: self.verifier.apart(tokens) }
     }
 }
 
 impl BulkVerifier<'_> {
     /// Checks an app in a tenant with the credential of its verifier.
-    pub async fn check(&self, app: &ConfiguredApp, tenant: TenantId, budget: Duration) -> TimedCheck {
+    pub(crate) async fn check(&self, app: &ConfiguredApp, tenant: TenantId, budget: Duration) -> TimedCheck {
         let Some(asking) = self.installation.config.verifier_of(app) else {
             return TimedCheck::without_verifier(self.installation.clock.now());
         };
@@ -37,7 +36,7 @@ impl BulkVerifier<'_> {
     }
 
     /// Checks an app in a tenant with a person's token for that tenant.
-    pub async fn check_with(&self, app: &ConfiguredApp, tenant: TenantId, token: &Arc<AccessToken>, budget: Duration) -> TimedCheck {
+    pub(crate) async fn check_with(&self, app: &ConfiguredApp, tenant: TenantId, token: &Arc<AccessToken>, budget: Duration) -> TimedCheck {
         self.timed(app, tenant, Asker::Person(token), budget).await
     }
 
@@ -51,7 +50,7 @@ impl BulkVerifier<'_> {
     ///
     /// # Errors
     /// [`CredentialUnavailable`].
-    pub async fn check_credential(&self, app: &ConfiguredApp) -> Result<(), CredentialUnavailable> {
+    pub(crate) async fn check_credential(&self, app: &ConfiguredApp) -> Result<(), CredentialUnavailable> {
         self.installation.credential_of(app).credential(&[]).await.map(|_| ())
     }
 
@@ -59,7 +58,7 @@ impl BulkVerifier<'_> {
     ///
     /// # Errors
     /// [`NoToken`].
-    pub async fn graph_token(&self, app: &ConfiguredApp, tenant: TenantId) -> Result<AccessToken, NoToken> {
+    pub(crate) async fn graph_token(&self, app: &ConfiguredApp, tenant: TenantId) -> Result<AccessToken, NoToken> {
         let asker = AskingApp { client: app.profile.client_id, credential: &self.installation.credential_of(app) };
         self.verifier.graph_token(&app.endpoints, tenant, asker).await
     }
@@ -68,7 +67,7 @@ impl BulkVerifier<'_> {
     ///
     /// # Errors
     /// [`ClientFault`].
-    pub fn http(&self, app: &ConfiguredApp) -> Result<Http, ClientFault> {
+    pub(crate) fn http(&self, app: &ConfiguredApp) -> Result<Http, ClientFault> {
         self.verifier.http(&app.endpoints)
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn check_request<'a>(
 pub struct TimedCheck {
     check: Check,
     /// In milliseconds.
-    pub took_millis: u64,
+    pub(crate) took_millis: u64,
 }
 
 impl TimedCheck {
@@ -62,7 +62,6 @@ impl TimedCheck {
     }
 
     /// Its part of a record, apart from the finding.
-    #[must_use]
     pub(crate) fn measured(&self) -> Measured {
         let calls = self.upstream.iter().map(|call| UpstreamLine { kind: call.kind.name(), status: call.status, ms: call.millis });
         let Check { at, trace_id, correlation_id, .. } = self.check;

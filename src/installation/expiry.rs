@@ -43,7 +43,6 @@ impl CredentialEnd {
 
 impl Installation {
     /// When an app's credential expires, from the configuration alone. `None` if we have to read something first.
-    #[must_use]
     pub(crate) fn credential_end_configured(app: &ConfiguredApp) -> Option<CredentialEnd> {
         match app.credential.as_ref()? {
             CredentialSource::Federated { .. } => Some(CredentialEnd::Never),
@@ -54,7 +53,7 @@ impl Installation {
 
     /// When an app's credential expires. We read the registration only for a client secret whose expiry the configuration omits. `None` for
     /// an app without a credential.
-    pub async fn credential_end(&self, app: &ConfiguredApp) -> Option<CredentialEnd> {
+    pub(crate) async fn credential_end(&self, app: &ConfiguredApp) -> Option<CredentialEnd> {
         let registration = match app.credential.as_ref()? {
             CredentialSource::ClientSecret(_) if app.credential_expires.is_none() => self.registration(app).await,
             CredentialSource::ClientSecret(_) | CredentialSource::Certificate(_) | CredentialSource::Federated { .. } => {

@@ -16,7 +16,7 @@ pub(super) struct KnownKeys {
 /// We cannot read the signing keys, so we can neither open nor make a token.
 #[derive(Debug, thiserror::Error)]
 #[error("the key that signs links is unavailable: {0}")]
-pub struct KeysUnavailable(pub String);
+pub struct KeysUnavailable(pub(crate) String);
 
 impl Installation {
     /// The keys that sign tokens.
@@ -68,7 +68,7 @@ impl Installation {
     ///
     /// # Errors
     /// As [`Self::keys`].
-    pub async fn reload_secrets(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
+    pub(crate) async fn reload_secrets(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
         self.secrets.expire();
         self.keys().await
     }

@@ -25,8 +25,7 @@ impl Installation {
     }
 
     /// The redirect address that every app must register.
-    #[must_use]
-    pub fn redirect_address(&self) -> String {
+    pub(crate) fn redirect_address(&self) -> String {
         format!("{}/callback", self.issuer())
     }
 
@@ -107,8 +106,7 @@ impl Installation {
     }
 
     /// The address of Microsoft's v2 consent page for an app, with the scope of its links (protocol reference §1.1).
-    #[must_use]
-    pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
+    pub(crate) fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
         address
             .query_pairs_mut()
@@ -120,15 +118,13 @@ impl Installation {
     }
 }
 
-/// A signed link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedLink<A> {
+pub(crate) struct SignedLink<A> {
     /// The id of its token.
-    pub id: TokenId,
+    pub(crate) id: TokenId,
     /// In seconds since 1970.
-    pub expires_at: u64,
-    /// The link itself.
-    pub address: A,
+    pub(crate) expires_at: u64,
+    pub(crate) address: A,
 }
 
 /// Why we made no link.

@@ -17,13 +17,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use self::bounds::Bounds;
-pub use self::bulk_verifier::BulkVerifier;
+pub(crate) use self::bulk_verifier::BulkVerifier;
 pub use self::check::TimedCheck;
 use self::credential::CredentialMemory;
 pub use self::expiry::{CredentialEnd, ToldBy};
-pub use self::keys::KeysUnavailable;
+pub(crate) use self::keys::KeysUnavailable;
 use self::keys::KnownKeys;
-pub use self::links::{NoLink, SignedLink};
+pub use self::links::NoLink;
+pub(crate) use self::links::SignedLink;
 use self::recent::Recent;
 pub(crate) use self::recent::Sent;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
@@ -35,7 +36,7 @@ use crate::entra::clients::Clients;
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::entra::verifier::Verifier;
 use crate::env::{Clock, Rng, Roots};
-pub use crate::outbox::Informed;
+pub(crate) use crate::outbox::Informed;
 use crate::outbox::Outbox;
 use crate::record::{Recorder, Sink};
 use crate::secret::Secret;
@@ -75,8 +76,7 @@ impl Dependencies {
     }
 
     /// As [`Self::real`], for a command that runs once, where no browser waits: AWS, and the search for its credentials, get more time.
-    #[must_use]
-    pub fn at_a_terminal(roots: Roots) -> Self {
+    pub(crate) fn at_a_terminal(roots: Roots) -> Self {
         Self { aws: Some(AwsClients::at_a_terminal(roots)), ..Self::real(roots) }
     }
 }
@@ -136,32 +136,27 @@ impl Installation {
     }
 
     /// Reads secrets, and writes the key secret.
-    #[must_use]
-    pub fn secrets(&self) -> &Secrets {
+    pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
     /// The destination of orders and outcome events; `None` if the installation has neither a queue nor a consumer of events.
-    #[must_use]
-    pub fn outbox(&self) -> Option<&dyn Outbox> {
+    pub(crate) fn outbox(&self) -> Option<&dyn Outbox> {
         self.outbox.as_deref()
     }
 
     /// The random part of a secret for a browser's cookie: 32 bytes in base64url.
-    #[must_use]
     pub(crate) fn new_secret(&self) -> String {
         URL_SAFE_NO_PAD.encode([self.rng.bytes(), self.rng.bytes()].concat())
     }
 
     /// The public base address without a trailing slash: the `iss` of everything we sign.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
+    pub(crate) fn issuer(&self) -> &str {
         self.config.site.base_url.as_str().trim_end_matches('/')
     }
 
     /// Random jitter, which keeps many installations from retrying at the same moment.
-    #[must_use]
-    pub fn jitter(&self) -> u8 {
+    pub(crate) fn jitter(&self) -> u8 {
         let [jitter, ..] = self.rng.bytes();
         jitter
     }
@@ -176,12 +171,11 @@ impl Installation {
     ///
     /// # Errors
     /// [`SecretUnavailable`] if this process has never read it.
-    pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+    pub(crate) async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
         self.secrets.get(place).await
     }
 
     /// Whether the operator revoked a token: by its id, by its invitation's id, or by the moment when either was signed.
-    #[must_use]
     pub(crate) fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
             Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
@@ -190,7 +184,6 @@ impl Installation {
     }
 
     /// Whether the operator revoked one of these ids, or every token of this age. `signed_at` is in seconds since 1970.
-    #[must_use]
     pub(crate) fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
         let links = &self.config.links;
         let by_date =

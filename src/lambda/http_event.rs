@@ -35,9 +35,9 @@ use crate::consent::callback::decides;
 use crate::web::{AddressSource, FrontDoor, Request};
 
 /// Longest path that we pass on, in bytes. The product's longest path contains one signed token.
-pub const MAX_PATH: usize = 8 * 1024;
+pub(crate) const MAX_PATH: usize = 8 * 1024;
 /// Longest header value that we pass on, in bytes. We drop longer values. API Gateway allows 10,240 bytes for all headers together.
-pub const MAX_HEADER: usize = 16 * 1024;
+pub(crate) const MAX_HEADER: usize = 16 * 1024;
 
 /// The event of an invocation: a request, an HTTP event that we refuse, or no HTTP event.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ impl NotHttp {
 /// The payload of an invocation. Deserializing it never fails. Otherwise lambda_runtime would send its own invocation error, which a front
 /// door turns into a 502 and which leaves no record.
 #[derive(Debug)]
-pub struct Payload(Option<Box<RawValue>>);
+pub(crate) struct Payload(Option<Box<RawValue>>);
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -149,8 +149,7 @@ impl<'de> Deserialize<'de> for Payload {
 
 impl Payload {
     /// Reads the event. Never panics.
-    #[must_use]
-    pub fn read(&self) -> Incoming {
+    pub(crate) fn read(&self) -> Incoming {
         self.0.as_ref().map_or(Incoming::NotHttp(NotHttp::NotJson), |raw| read_raw(raw))
     }
 }

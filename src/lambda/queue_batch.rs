@@ -21,8 +21,7 @@ struct Message {
 
 impl Batch {
     /// Reads each record of an event separately, so that one malformed record does not affect the others.
-    #[must_use]
-    pub fn read(records: &[Box<RawValue>]) -> Self {
+    pub(crate) fn read(records: &[Box<RawValue>]) -> Self {
         Self(records.iter().map(|record| Message::read(record)).collect())
     }
 }

@@ -38,7 +38,6 @@ pub struct UpstreamLine {
     pub ms: u64,
 }
 
-/// A check.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct CheckLine {
     finding: FindingLine,

@@ -20,7 +20,7 @@ use crate::consent::{
 use crate::token::Mangling;
 
 /// The `schema` of every line: a format for programs.
-pub const SCHEMA: &str = "entra-consent/record/1";
+pub(crate) const SCHEMA: &str = "entra-consent/record/1";
 
 /// Longest line in bytes, newline included.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -157,12 +157,12 @@ pub enum AddressSource {
 #[derive(Debug, Clone, Serialize)]
 pub struct VisitLine {
     /// The same in all lines of one request.
-    pub request: TokenId,
+    pub(crate) request: TokenId,
     /// The door that delivered it.
-    pub front_door: FrontDoor,
+    pub(crate) front_door: FrontDoor,
     /// The name of the key that signed the request's token, or of the revoked key that the token names.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kid: Option<Box<str>>,
+    pub(crate) kid: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -288,8 +288,7 @@ impl LinkLine {
     }
 
     /// An invitation that names no configured app, or a chain of them.
-    #[must_use]
-    pub fn without_app(expectation: &Expectation) -> Self {
+    pub(crate) fn without_app(expectation: &Expectation) -> Self {
         Self { app: None, ..Self::new(expectation, None) }
     }
 }
@@ -297,12 +296,10 @@ impl LinkLine {
 /// A request with an invitation, before a ticket exists.
 #[derive(Debug, Clone, Serialize)]
 pub struct InvitationLine {
-    /// The request.
     #[serde(flatten)]
-    pub visit: VisitLine,
-    /// The invitation.
+    pub(crate) visit: VisitLine,
     #[serde(flatten)]
-    pub link: LinkLine,
+    pub(crate) link: LinkLine,
 }
 
 /// A request about an approval.
@@ -328,23 +325,20 @@ pub struct ApprovalLine {
 /// A kind of damage to a link that was read all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ManglingLine {
-    /// The kind of damage.
-    pub kind: Mangling,
+    pub(crate) kind: Mangling,
     /// The number of bytes that we cut.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 impl ApprovalLine {
     /// `client_id` is as in [`LinkLine::new`].
-    #[must_use]
-    pub fn new(visit: VisitLine, state: &ApprovalState, client_id: Option<ClientId>) -> Self {
+    pub(crate) fn new(visit: VisitLine, state: &ApprovalState, client_id: Option<ClientId>) -> Self {
         let ApprovalState { ticket, ref expectation, binding, late, .. } = *state;
         Self { visit, ticket, link: LinkLine::new(expectation, client_id), binding, late, mangling: Vec::new() }
     }
 
     /// The record of what we published about a transition of this approval.
-    #[must_use]
-    pub fn dispatched(&self, transition: TransitionId, outcome: OutcomeLine, sends: SendsLine) -> Record {
+    pub(crate) fn dispatched(&self, transition: TransitionId, outcome: OutcomeLine, sends: SendsLine) -> Record {
         let VisitLine { request, front_door, ref kid, .. } = self.visit;
         let link = LinkLine { tenant_name: None, ..self.link.clone() };
         Record::Dispatched { request, transition, outcome, ticket: self.ticket, link, front_door, kid: kid.clone(), sends }
@@ -366,9 +360,8 @@ pub enum RejectedLine {
 /// A claim about an approval.
 #[derive(Debug, Clone, Serialize)]
 pub struct ClaimedLine {
-    /// The approval.
     #[serde(flatten)]
-    pub approval: ApprovalLine,
+    pub(crate) approval: ApprovalLine,
     /// The callback's tenant, if it is not the ticket's.
     #[serde(skip_serializing_if = "Option::is_none")]
     returned_tenant: Option<TenantId>,
@@ -377,7 +370,7 @@ pub struct ClaimedLine {
     carried_secret: bool,
     /// How many of the callback's parameters no rule reads.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub unknown_parameters: Option<NonZeroUsize>,
+    pub(crate) unknown_parameters: Option<NonZeroUsize>,
 }
 
 impl ClaimedLine {
@@ -392,7 +385,7 @@ impl ClaimedLine {
 /// A claim in the words of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ClaimLine {
+pub(crate) enum ClaimLine {
     /// [`Claim::Success`]
     Success,
     /// [`Claim::NoFlag`]
@@ -426,8 +419,7 @@ impl ClaimLine {
     }
 
     /// Converts the line back to its claim.
-    #[must_use]
-    pub fn claim(self) -> Claim {
+    pub(crate) fn claim(self) -> Claim {
         match self {
             Self::Success => Claim::Success,
             Self::NoFlag => Claim::NoFlag,
@@ -449,7 +441,7 @@ pub struct OutcomeLine {
 }
 
 /// The previous outcome, if any.
-pub type Before = Option<Outcome>;
+pub(crate) type Before = Option<Outcome>;
 
 /// A claim and its outcome.
 #[derive(Debug, Clone, Serialize)]
@@ -511,16 +503,15 @@ pub struct RejectionLine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ExpiryLine {
     /// `secret` or `certificate`.
-    pub credential: &'static str,
-    /// The moment of expiry.
+    pub(crate) credential: &'static str,
     #[serde(with = "time::serde::rfc3339")]
-    pub ends: OffsetDateTime,
+    pub(crate) ends: OffsetDateTime,
     /// The threshold in days that the credential has reached: 30, 14, 3, or 0 after its expiry.
-    pub threshold_days: u8,
+    pub(crate) threshold_days: u8,
     /// Days until the expiry, rounded to the nearest; negative after it.
-    pub days_left: i64,
+    pub(crate) days_left: i64,
     /// The source of the expiry date: `certificate`, `configuration` or `registration`.
-    pub told_by: &'static str,
+    pub(crate) told_by: &'static str,
 }
 
 /// The link that repeated lines are about.
@@ -549,8 +540,7 @@ pub(super) struct Repeatable {
 
 impl Record {
     /// A warning. Its id depends on the app, the expiry and the threshold, and not on the day.
-    #[must_use]
-    pub fn expiring(app: ProfileId, client_id: ClientId, expiry: ExpiryLine) -> Self {
+    pub(crate) fn expiring(app: ProfileId, client_id: ClientId, expiry: ExpiryLine) -> Self {
         let ExpiryLine { credential, ends, threshold_days, .. } = expiry;
         let id = hashed_id(&format!("expiring {client_id} {credential} {} {threshold_days}", ends.unix_timestamp()));
         let alarm = (threshold_days == 0).then_some(Alarm::Credential.name());
@@ -558,8 +548,7 @@ impl Record {
     }
 
     /// What a page showed instead of the remembered outcome. That is no transition, so it has an id of its own.
-    #[must_use]
-    pub fn shown(mut conclusion: ConclusionLine) -> Self {
+    pub(crate) fn shown(mut conclusion: ConclusionLine) -> Self {
         conclusion.transition.id = hashed_id(&format!("shown {}", conclusion.transition.id));
         Self::Shown(conclusion)
     }

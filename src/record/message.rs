@@ -5,7 +5,7 @@ use serde::Serialize;
 /// The result of publishing an order or an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub(crate) enum Fate {
     /// Nothing to send, or already sent.
     None,
     /// The queue or the bus accepted it.
@@ -20,29 +20,29 @@ pub enum Fate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SendsLine {
     /// The order for another check.
-    pub order: Fate,
+    pub(crate) order: Fate,
     /// The message to other systems.
-    pub event: Fate,
+    pub(crate) event: Fate,
     /// The cause of a refusal, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Box<str>>,
+    pub(crate) reason: Option<Box<str>>,
 }
 
 impl SendsLine {
     /// Nothing to publish, or no queue and no bus.
-    pub const NOTHING: Self = Self { order: Fate::None, event: Fate::None, reason: None };
+    pub(crate) const NOTHING: Self = Self { order: Fate::None, event: Fate::None, reason: None };
 }
 
 /// The queue message that a line is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageLine {
     /// Its id in the queue, the same as in the dead-letter queue.
-    pub id: Box<str>,
+    pub(crate) id: Box<str>,
     /// The number of deliveries, including this one; 0 if the queue does not report it.
-    pub received: u32,
+    pub(crate) received: u32,
     /// The cause of the failure, in one word. A genuine order has its own line with more details.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
 }
 
 impl MessageLine {

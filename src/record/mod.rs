@@ -10,9 +10,11 @@ mod transition_id;
 
 pub use check::{Measured, UpstreamLine};
 pub use line::{
-    AddressSource, ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, FrontDoor, InvitationLine,
-    LinkLine, MAX_BYTES, ManglingLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, VisitLine,
+    AddressSource, ApprovalLine, ClaimedLine, ConclusionLine, Durations, FrontDoor, LinkLine, MAX_BYTES, OutcomeLine, Record, RejectedLine,
+    RejectionLine, VisitLine,
 };
-pub use message::{Fate, MessageLine, SendsLine};
+pub(crate) use line::{ClaimLine, ExpiryLine, InvitationLine, ManglingLine, SCHEMA};
+pub use message::MessageLine;
+pub(crate) use message::{Fate, SendsLine};
 pub use recorder::{Recorder, Sink};
 pub use transition_id::{TransitionId, hashed_id};

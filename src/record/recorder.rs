@@ -25,8 +25,7 @@ impl std::fmt::Debug for Sink {
 
 impl Sink {
     /// Standard output: CloudWatch in a Lambda, the terminal or a file locally.
-    #[must_use]
-    pub fn stdout() -> Self {
+    pub(crate) fn stdout() -> Self {
         Self::new(|line| {
             let mut out = io::stdout().lock();
             out.write_all(line)?;
@@ -70,7 +69,7 @@ impl Recorder {
     ///
     /// # Errors
     /// Those of the sink. Then the caller must not report the event as recorded, and must not call Microsoft.
-    pub fn write(&self, record: &Record) -> io::Result<()> {
+    pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
         self.put_ended_counts()?;
         let repeatable = record.repeatable();
         let verdict = match &repeatable {

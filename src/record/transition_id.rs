@@ -43,14 +43,12 @@ impl TransitionId {
     }
 
     /// The use of a link that was revoked or has expired, on the day of `at`: one id for a day, however often it is used.
-    #[must_use]
-    pub fn of_ended_link(state: &ApprovalState, at: u64) -> Self {
+    pub(crate) fn of_ended_link(state: &ApprovalState, at: u64) -> Self {
         Self { id: hashed_id(&format!("ended {} {}", state.link(), at / 86_400)), ticket: Some(state.ticket) }
     }
 
     /// The report that further claims of a link are only counted in the 20 minutes around `at`.
-    #[must_use]
-    pub fn of_counted(key: &BoundKey, state: &ApprovalState, at: u64) -> Self {
+    pub(crate) fn of_counted(key: &BoundKey, state: &ApprovalState, at: u64) -> Self {
         Self { id: hashed_id(&format!("counted {} {}", key.as_str(), span_start(at))), ticket: Some(state.ticket) }
     }
 }

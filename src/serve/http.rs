@@ -45,8 +45,7 @@ pub struct ConnectionLimits {
 
 impl ConnectionLimits {
     /// Half of the descriptors that this process may have: an answer may need others, for Microsoft, the store and the webhook.
-    #[must_use]
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         const MOST: usize = 512;
         #[cfg(unix)]
         let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;

@@ -23,10 +23,11 @@ use redb::backends::InMemoryBackend;
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend, TableDefinition};
 use time::OffsetDateTime;
 
-pub use self::background::Background;
-pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
+pub(crate) use self::background::Background;
+pub use self::deliveries::{Deliverer, EVENT_TYPE};
 pub use self::file::StoreError;
-pub use self::orders::{OrderWorker, message_id};
+pub use self::orders::OrderWorker;
+pub(crate) use self::orders::message_id;
 pub use self::outbox::StoreOutbox;
 use self::turns::{Change, OpenedStore};
 use crate::outbox::Statement;

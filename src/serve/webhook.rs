@@ -28,7 +28,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const THROTTLE: Duration = Duration::from_secs(30);
 
 /// The signing secrets, the current one first. During an exchange, both sign, so that a receiver with either of them accepts the message.
-pub struct SigningSecrets(Vec<hmac::Key>);
+pub(crate) struct SigningSecrets(Vec<hmac::Key>);
 
 impl std::fmt::Debug for SigningSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,7 +38,7 @@ impl std::fmt::Debug for SigningSecrets {
 
 /// Why a text is not a signing secret. Contains no part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadSigningSecret {
+pub(crate) enum BadSigningSecret {
     /// Another prefix, or none.
     #[error("it does not begin with whsec_")]
     Prefix,
@@ -58,14 +58,13 @@ impl SigningSecrets {
     ///
     /// # Errors
     /// [`BadSigningSecret`].
-    pub fn parse(secret: &Secret) -> Result<Self, BadSigningSecret> {
+    pub(crate) fn parse(secret: &Secret) -> Result<Self, BadSigningSecret> {
         let keys = secret.expose().split_ascii_whitespace().map(key).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() || keys.len() > MOST_SECRETS { Err(BadSigningSecret::Count) } else { Ok(Self(keys)) }
     }
 
     /// The `webhook-signature` of a message at a time (seconds since 1970): one signature for each secret.
-    #[must_use]
-    pub fn sign(&self, id: &str, timestamp: i64, payload: &str) -> String {
+    pub(crate) fn sign(&self, id: &str, timestamp: i64, payload: &str) -> String {
         let signed = format!("{id}.{timestamp}.{payload}");
         let signature = |key| format!("v1,{}", STANDARD.encode(hmac::sign(key, signed.as_bytes())));
         self.0.iter().map(signature).collect::<Vec<_>>().join(" ")
@@ -85,9 +84,8 @@ pub struct Webhook {
     client: Client,
 }
 
-/// The result of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeliveryAttempt {
+pub(crate) enum DeliveryAttempt {
     /// Any 2xx status.
     Delivered,
     /// Status 410: the receiver wants no more events.
@@ -124,13 +122,12 @@ impl Webhook {
     }
 
     /// The webhook's address and the source of its secret.
-    #[must_use]
-    pub fn config(&self) -> &WebhookConfig {
+    pub(crate) fn config(&self) -> &WebhookConfig {
         &self.config
     }
 
     /// Posts one message. The answer's body is not read: the status is enough.
-    pub async fn post(&self, secrets: &SigningSecrets, id: &str, payload: &str, now: OffsetDateTime) -> DeliveryAttempt {
+    pub(crate) async fn post(&self, secrets: &SigningSecrets, id: &str, payload: &str, now: OffsetDateTime) -> DeliveryAttempt {
         let timestamp = now.unix_timestamp();
         let request = self
             .client

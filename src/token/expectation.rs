@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::signer::required_option;
 use crate::consent::{Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TokenId};
 
-/// [`Expectation`] as claims.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ExpectationClaims {
     app: ProfileId,

@@ -57,22 +57,21 @@ pub struct KeptKey {
     pub kid: Box<str>,
     /// The key's text. Its UTF-8 bytes are the key.
     #[serde(with = "key_text")]
-    pub key: Secret,
+    pub(crate) key: Secret,
     /// When the key was made. `None` if the document does not record it.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    pub made: Option<OffsetDateTime>,
+    pub(crate) made: Option<OffsetDateTime>,
     /// When another key replaced this key. `None` for the key that signs, for a prepared key, and if the document does not record it.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    pub signed_until: Option<OffsetDateTime>,
+    pub(crate) signed_until: Option<OffsetDateTime>,
     /// The key signs next. Only [`KeyDocument::prepare`] sets this, because a key that a person removed by hand must never sign again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub prepared: bool,
+    pub(crate) prepared: bool,
 }
 
 impl KeptKey {
     /// Draws a new key of 366 random bits and names it after the day and four random digits.
-    #[must_use]
-    pub fn draw(rng: &Rng, now: OffsetDateTime) -> Self {
+    pub(crate) fn draw(rng: &Rng, now: OffsetDateTime) -> Self {
         let key = [rng.bytes(), rng.bytes(), rng.bytes()].concat();
         let now = to_the_second(now);
         let [first, second, ..] = rng.bytes();
@@ -81,7 +80,6 @@ impl KeptKey {
     }
 
     /// When the key can be removed, because none of its tokens is usable any more. `None` if the end of its signing is unknown.
-    #[must_use]
     pub(crate) fn needed_until(&self) -> Option<OffsetDateTime> {
         self.signed_until?.checked_add(NEEDED_AFTERWARDS)
     }
@@ -94,8 +92,7 @@ impl KeptKey {
     }
 
     /// Whether people know the key or can guess it: it is a public sample, or words and patterns make up nearly all of it.
-    #[must_use]
-    pub fn is_guessable(&self) -> bool {
+    pub(crate) fn is_guessable(&self) -> bool {
         guessable::is_guessable(self.key.expose())
     }
 
@@ -103,7 +100,7 @@ impl KeptKey {
     ///
     /// # Errors
     /// [`BadKeys`].
-    pub fn check(&self, at: usize) -> Result<(), BadKeys> {
+    pub(crate) fn check(&self, at: usize) -> Result<(), BadKeys> {
         let key = self.key.expose().as_bytes();
         if !is_well_named(&self.kid) {
             Err(BadKeys::Kid(at))
@@ -124,23 +121,23 @@ fn is_well_named(kid: &str) -> bool {
 /// The name of a key that was removed because it may be in other hands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RevokedKey {
+pub(crate) struct RevokedKey {
     /// The key's name.
-    pub kid: Box<str>,
+    pub(crate) kid: Box<str>,
     /// When the key was removed. `None` if the document does not record it.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    pub at: Option<OffsetDateTime>,
+    pub(crate) at: Option<OffsetDateTime>,
 }
 
 /// The key secret: one key that signs, and any number of keys that only verify.
 #[derive(Debug, Clone)]
 pub struct KeyDocument {
     /// The key that signs new tokens.
-    pub signing: KeptKey,
+    pub(crate) signing: KeptKey,
     /// Keys that only verify.
-    pub older: Vec<KeptKey>,
+    pub(crate) older: Vec<KeptKey>,
     /// The names of keys that may be in other hands. By this name we recognise a token of such a key without the key itself.
-    pub revoked: Vec<RevokedKey>,
+    pub(crate) revoked: Vec<RevokedKey>,
 }
 
 crate::consent::named! {
@@ -174,14 +171,12 @@ impl KeyDocument {
     }
 
     /// A document with one key, which signs.
-    #[must_use]
-    pub fn of(signing: KeptKey) -> Self {
+    pub(crate) fn of(signing: KeptKey) -> Self {
         Self { signing, older: Vec::new(), revoked: Vec::new() }
     }
 
     /// The JSON to store, with a line break at its end.
-    #[must_use]
-    pub fn text(&self) -> Secret {
+    pub(crate) fn text(&self) -> Secret {
         let KeptKey { kid, key, made, .. } = self.signing.clone();
         let written = WrittenDocument { kid, key, made, older: self.older.clone(), revoked: self.revoked.clone() };
         // The document has only texts and times, so serialisation cannot fail.
@@ -207,7 +202,7 @@ impl KeyDocument {
     ///
     /// # Errors
     /// [`BadKeys`] if a key is short or weak, or two keys have one name.
-    pub fn check(&self) -> Result<(), BadKeys> {
+    pub(crate) fn check(&self) -> Result<(), BadKeys> {
         let mut kids = BTreeSet::new();
         for (at, key) in std::iter::once(&self.signing).chain(&self.older).enumerate() {
             key.check(at)?;
@@ -227,16 +222,14 @@ impl KeyDocument {
     }
 
     /// Adds a key that only verifies, so that every process knows it before [`Self::rotate`] makes it sign.
-    #[must_use]
-    pub fn prepare(mut self, new: KeptKey) -> Self {
+    pub(crate) fn prepare(mut self, new: KeptKey) -> Self {
         self.older.insert(0, KeptKey { prepared: true, ..new });
         self
     }
 
     /// Makes the prepared key sign, or `new` if no key is prepared. The previous signing key only verifies from now on. Keys whose tokens
     /// have all expired are removed. A key without `signed_until` counts as if it stopped signing now.
-    #[must_use]
-    pub fn rotate(self, new: KeptKey, now: OffsetDateTime) -> Self {
+    pub(crate) fn rotate(self, new: KeptKey, now: OffsetDateTime) -> Self {
         let now = to_the_second(now);
         let (prepared, older): (Vec<_>, Vec<_>) = self.older.into_iter().partition(is_prepared);
         let mut prepared = prepared.into_iter();
@@ -252,8 +245,7 @@ impl KeyDocument {
 
     /// Removes the keys that may be in other hands, and keeps their names. If the key that signs is one of them, the prepared key signs, or
     /// `new` if no prepared key is left.
-    #[must_use]
-    pub fn revoke(self, is_stolen: impl Fn(&KeptKey) -> bool, new: KeptKey, now: OffsetDateTime) -> Self {
+    pub(crate) fn revoke(self, is_stolen: impl Fn(&KeptKey) -> bool, new: KeptKey, now: OffsetDateTime) -> Self {
         let now = to_the_second(now);
         let (stolen, older): (Vec<_>, Vec<_>) = self.older.into_iter().partition(&is_stolen);
         let (mut prepared, mut older): (Vec<_>, Vec<_>) = older.into_iter().partition(is_prepared);

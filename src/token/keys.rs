@@ -55,8 +55,7 @@ impl KeyRing {
     }
 
     /// The name of the key that signs.
-    #[must_use]
-    pub fn kid(&self) -> &str {
+    pub(crate) fn kid(&self) -> &str {
         &self.kid
     }
 

@@ -44,7 +44,7 @@ pub struct OpenedOrder {
     /// The token's content.
     pub order: Order,
     /// `jti`. A message that SQS delivers again has the same id.
-    pub id: TokenId,
+    pub(crate) id: TokenId,
     /// When the order expires, in seconds since 1970.
     pub ends: u64,
 }
@@ -67,8 +67,7 @@ impl TokenBody for OrderBody {
 impl Order {
     /// The `jti` for this order. The same check, or the same outcome to publish, always has the same id. So one order remains one, even if
     /// SQS delivers it to two workers, or a sender that got no answer sends it again.
-    #[must_use]
-    pub fn id(&self) -> TokenId {
+    pub(crate) fn id(&self) -> TokenId {
         let ApprovalState { ticket, callback_at, step, outcome, .. } = &self.remembered;
         let (attempt, outcome) = (self.attempt, outcome.name());
         let told = self.tell.map(|tell| tell.before.map_or("none", Outcome::name));

@@ -12,7 +12,7 @@ pub(super) const SIGNATURE: usize = 43;
 /// A kind of damage to a link that is still readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mangling {
+pub(crate) enum Mangling {
     /// Spaces after the token, encoded ones included.
     AppendedSpace,
     /// Only punctuation after the token, such as a slash, full stop or bracket.
@@ -25,8 +25,7 @@ pub enum Mangling {
 
 impl Mangling {
     /// The kind of text that followed a token.
-    #[must_use]
-    pub fn of(appended: &str) -> Self {
+    pub(crate) fn of(appended: &str) -> Self {
         let rest = appended.replace("%20", " ");
         if rest.trim().is_empty() {
             Self::AppendedSpace
@@ -40,8 +39,7 @@ impl Mangling {
 
 /// Splits a text into a token and the rest. The 43 base64url characters after the second dot are the signature, and the token ends there. A
 /// text of any other shape has no rest.
-#[must_use]
-pub fn split(text: &str) -> (&str, &str) {
+pub(crate) fn split(text: &str) -> (&str, &str) {
     let after_second_dot = text.match_indices('.').nth(1).map_or(text.len(), |(at, dot)| at + dot.len());
     let end = after_second_dot + SIGNATURE;
     let is_signature = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));

@@ -55,8 +55,7 @@ impl Flaw {
     }
 
     /// Whether the token names a key of this installation that may be in other hands.
-    #[must_use]
-    pub fn is_of_known_key(self) -> bool {
+    pub(crate) fn is_of_known_key(self) -> bool {
         matches!(self, Self::RevokedKey | Self::EndedKey)
     }
 }
@@ -78,11 +77,11 @@ pub(super) trait TokenBody: Serialize + DeserializeOwned {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     /// `jti`.
-    pub id: TokenId,
+    pub(crate) id: TokenId,
     /// `iat`, seconds since 1970.
-    pub issued_at: u64,
+    pub(crate) issued_at: u64,
     /// `exp`, seconds since 1970.
-    pub expires_at: u64,
+    pub(crate) expires_at: u64,
 }
 
 /// Signs and opens tokens for one installation at one moment.
@@ -132,8 +131,7 @@ pub(super) fn header_unchecked(token: &str) -> Option<StrictHeader> {
 }
 
 /// The name of the key that supposedly signed a token.
-#[must_use]
-pub fn kid_unchecked(token: &str) -> Option<Box<str>> {
+pub(crate) fn kid_unchecked(token: &str) -> Option<Box<str>> {
     header_unchecked(token).map(|header| header.kid.into())
 }
 

@@ -28,7 +28,7 @@ pub struct Ticket {
 
 /// Whether a genuine ticket has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub(crate) enum Life {
     /// Before its end.
     Valid,
     /// Past its end, within the grace period: finding an administrator takes time.
@@ -84,8 +84,7 @@ impl Ticket {
     }
 
     /// Whether the ticket has expired at `now`. `leeway` and `grace` are in seconds.
-    #[must_use]
-    pub fn life(&self, now: u64, leeway: u64, grace: u64) -> Life {
+    pub(crate) fn life(&self, now: u64, leeway: u64, grace: u64) -> Life {
         if now <= self.expires_at.saturating_add(leeway) {
             Life::Valid
         } else if now <= self.expires_at.saturating_add(grace) {
@@ -102,14 +101,12 @@ impl Ticket {
     }
 
     /// The mark for [`ApprovalState::browser`](crate::consent::ApprovalState::browser) of an approval that begins with this ticket.
-    #[must_use]
-    pub fn mark(&self) -> Option<Box<str>> {
+    pub(crate) fn mark(&self) -> Option<Box<str>> {
         self.browser.map(mark)
     }
 }
 
 /// Compares the secret in a browser's cookie, if it sent one, with the mark of the browser that pressed the button.
-#[must_use]
 pub(crate) fn binding(browser: Option<&str>, ticket: TokenId, cookie_secret: Option<&str>) -> Binding {
     let (Some(browser), Some(secret)) = (browser, cookie_secret) else { return Binding::None };
     match constant_time::verify_slices_are_equal(mark(browser_hash(secret, ticket)).as_bytes(), browser.as_bytes()) {
@@ -124,7 +121,6 @@ fn mark(hash: [u8; 32]) -> Box<str> {
 }
 
 /// SHA-256(secret ‖ jti): one secret serves all tabs of a browser, and no ticket reveals it.
-#[must_use]
 pub(crate) fn browser_hash(secret: &str, ticket: TokenId) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(secret.as_bytes());
@@ -136,8 +132,7 @@ pub(crate) fn browser_hash(secret: &str, ticket: TokenId) -> [u8; 32] {
 
 /// The id that replaces a ticket's id if the button finds an outcome without a callback. All presses of one button within the provisional
 /// period get the same id. `now` is in seconds since 1970.
-#[must_use]
-pub fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
+pub(crate) fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
     let span = now / PROVISIONAL.as_secs();
     let hash = digest::digest(&digest::SHA256, format!("press {invitation} {app} {span}").as_bytes());
     TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())

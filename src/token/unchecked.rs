@@ -12,7 +12,7 @@ use crate::consent::{ApprovalState, TokenId};
 
 /// A token's unproven content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     /// The content of a mailed link.
     Invitation(Invitation),
     /// The content of a `state`.
@@ -25,7 +25,7 @@ pub enum Said {
 
 crate::consent::named! {
     /// The kind that a token claims to be.
-    pub enum TokenKind {
+    pub(crate) enum TokenKind {
         /// The token in a mailed link.
         Invitation = "invitation",
         /// The token in a `state`.
@@ -41,24 +41,24 @@ impl TokenKind {}
 
 /// A readable token whose signature is not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unchecked {
+pub(crate) struct Unchecked {
     /// The name of the key that supposedly signed the token.
-    pub kid: String,
+    pub(crate) kid: String,
     /// The installation that supposedly made the token.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// `jti`.
-    pub id: TokenId,
+    pub(crate) id: TokenId,
     /// Seconds since 1970.
-    pub issued_at: u64,
+    pub(crate) issued_at: u64,
     /// Seconds since 1970.
-    pub expires_at: u64,
+    pub(crate) expires_at: u64,
     /// The content, by its kind.
-    pub said: Said,
+    pub(crate) said: Said,
 }
 
 /// Why a text is not readable as a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Illegible {
+pub(crate) enum Illegible {
     /// The text does not start like a token of this program.
     NotOurs,
     /// The text starts like a token of this kind, but the rest is cut off or changed.
@@ -70,7 +70,7 @@ impl Unchecked {
     ///
     /// # Errors
     /// [`Illegible`].
-    pub fn read(token: &str) -> Result<Self, Illegible> {
+    pub(crate) fn read(token: &str) -> Result<Self, Illegible> {
         let header = signer::header_unchecked(token).ok_or(Illegible::NotOurs)?;
         let kind = match header.typ.as_str() {
             InvitationBody::TYP => TokenKind::Invitation,
@@ -93,9 +93,7 @@ impl Unchecked {
         Ok(Self { kid: header.kid, issuer, id: stamp.id, issued_at: stamp.issued_at, expires_at: stamp.expires_at, said })
     }
 
-    /// The kind that the token claims to be.
-    #[must_use]
-    pub fn kind(&self) -> TokenKind {
+    pub(crate) fn kind(&self) -> TokenKind {
         match self.said {
             Said::Invitation(_) => TokenKind::Invitation,
             Said::Ticket(_) => TokenKind::Ticket,
@@ -108,7 +106,7 @@ impl Unchecked {
     ///
     /// # Errors
     /// [`Flaw`] if it is not a token of this installation.
-    pub fn check(&self, token: &str, signer: Signer<'_>) -> Result<(), Flaw> {
+    pub(crate) fn check(&self, token: &str, signer: Signer<'_>) -> Result<(), Flaw> {
         match self.kind() {
             TokenKind::Invitation => Invitation::open(token, signer).map(|_| ()),
             TokenKind::Ticket => Ticket::open(token, signer).map(|_| ()),
@@ -119,7 +117,6 @@ impl Unchecked {
 }
 
 /// Whether a token's end is missing, judged by its length.
-#[must_use]
-pub fn is_cut(token: &str) -> bool {
+pub(crate) fn is_cut(token: &str) -> bool {
     token.split('.').nth(2).is_none_or(|signature| signature.len() < SIGNATURE)
 }

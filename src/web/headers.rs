@@ -10,11 +10,6 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 /// The only stylesheet: inline in every page, and allowed by its hash.
 pub const STYLE: &str = include_str!("style.css");
 
-/// `Content-Type` of a page.
-pub const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-/// `Content-Type` of a JSON answer.
-pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
-
 /// HSTS for a year. The header omits `includeSubDomains` and `preload`, because they bind hosts that the operator may not control.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
@@ -40,7 +35,7 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), \
 
 /// The forms that the page's policy allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Forms {
+pub(crate) enum Forms {
     /// No forms.
     #[default]
     None,
@@ -84,8 +79,7 @@ pub(crate) fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
 
 /// The `Refresh` header: after this number of seconds, the browser goes to `href`, without a script and without a `<meta>`. `href` is a
 /// path on our host. `None` if `href` contains a character that is invalid in a header.
-#[must_use]
-pub fn refresh(seconds: u32, href: &str) -> Option<HeaderValue> {
+pub(crate) fn refresh(seconds: u32, href: &str) -> Option<HeaderValue> {
     let fits = href.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'\'' | b'"'));
     if !fits {
         return None;
@@ -93,9 +87,7 @@ pub fn refresh(seconds: u32, href: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{seconds};url={href}")).ok()
 }
 
-/// The `Retry-After` header, in seconds.
-#[must_use]
-pub fn retry_after(seconds: u32) -> HeaderValue {
+pub(crate) fn retry_after(seconds: u32) -> HeaderValue {
     HeaderValue::from(seconds)
 }
 

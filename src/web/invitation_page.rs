@@ -55,8 +55,7 @@ pub struct CompanionStep<'a> {
 
 impl<'a> CompanionStep<'a> {
     /// Takes the facts from the configuration.
-    #[must_use]
-    pub fn of(companion: &'a Companion) -> Self {
+    pub(crate) fn of(companion: &'a Companion) -> Self {
         let Companion { users_may_approve, uses_ews, .. } = *companion;
         Self { publisher: companion.publisher.as_deref(), users_may_approve, uses_ews }
     }

@@ -21,7 +21,7 @@ pub(super) fn recorded(installation: &Installation, request: &Request, reason: &
 }
 
 /// Rejects a request whose body is too large to read: records it, then answers.
-pub fn refuse_large(installation: &Installation, request: &Request) -> Answer {
+pub(crate) fn refuse_large(installation: &Installation, request: &Request) -> Answer {
     let mut answer = recorded(installation, request, "body_too_large", Notice::TooLarge);
     secure(installation, &mut answer);
     answer

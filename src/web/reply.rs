@@ -20,8 +20,7 @@ pub(super) fn secure(installation: &Installation, answer: &mut Answer) {
 }
 
 /// The answer after a panic: plain text with the usual headers, because even the page code may be at fault.
-#[must_use]
-pub fn our_fault() -> Answer {
+pub(crate) fn our_fault() -> Answer {
     let words = "Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n";
     let mut answer = bare(StatusCode::INTERNAL_SERVER_ERROR, words.to_owned(), "text/plain; charset=utf-8");
     headers::secure(answer.headers_mut(), true);

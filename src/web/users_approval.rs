@@ -24,8 +24,7 @@ impl UsersMayApprove {
     }
 
     /// The sentence on a page.
-    #[must_use]
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Yes => {
                 "We have seen your organisation's policy: users may approve this themselves, each for their own account. Approving here covers everybody at once; what one user approved does not count for the others."

@@ -14,18 +14,18 @@ mod tests;
 
 use http::StatusCode;
 
-pub use self::causes::{Because, CodeFrom, watch_words, words_because};
-pub use self::outcomes::{confirmed_later, not_arranged, seen_for_everybody, unopened, words};
-pub use self::permissions::{exercised, permission_words};
-pub use self::template::{Names, Template};
+pub use self::causes::CodeFrom;
+pub(crate) use self::causes::{Because, watch_words, words_because};
+pub(crate) use self::outcomes::{confirmed_later, not_arranged, seen_for_everybody, unopened, words};
+pub(crate) use self::permissions::{exercised, permission_words};
+pub(crate) use self::template::{Names, Template};
 use crate::consent::outcome::{AnswerKind, Tone};
 use crate::consent::roles::RoleNeeded;
 use crate::consent::{Outcome, Owner};
 
 impl Owner {
     /// The heading of the next step.
-    #[must_use]
-    pub fn heading(self) -> Template {
+    pub(crate) fn heading(self) -> Template {
         Template(match self {
             Self::Nobody => "Nothing left to do",
             Self::Visitor | Self::Admin => "Your next step",
@@ -39,19 +39,19 @@ impl Owner {
 
 /// The text of a page for an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Words {
+pub(crate) struct Words {
     /// The page's only heading.
-    pub title: Template,
+    pub(crate) title: Template,
     /// The state, in one or two sentences.
-    pub sentence: Template,
+    pub(crate) sentence: Template,
     /// What happens next.
-    pub next: Template,
+    pub(crate) next: Template,
     /// The owner of the next step.
-    pub turn: Owner,
+    pub(crate) turn: Owner,
     /// Advice in case the next step does not help.
-    pub hint: Option<Template>,
+    pub(crate) hint: Option<Template>,
     /// Selects colour and icon.
-    pub tone: Tone,
+    pub(crate) tone: Tone,
 }
 
 impl Words {
@@ -66,8 +66,7 @@ impl Words {
 }
 
 /// The roles that can approve (protocol reference §1.9), by their names in Microsoft's portal.
-#[must_use]
-pub fn roles(needed: RoleNeeded) -> &'static str {
+pub(crate) fn roles(needed: RoleNeeded) -> &'static str {
     match needed {
         RoleNeeded::PrivilegedRoleAdministrator => "Global Administrator or Privileged Role Administrator",
         RoleNeeded::ApplicationAdministrator => {
@@ -78,8 +77,7 @@ pub fn roles(needed: RoleNeeded) -> &'static str {
 
 /// The HTTP status of an outcome: 200 for a conclusion, 202 if another party must still act, 4xx if the link or the visit is at fault, 503
 /// if this service or Microsoft is at fault.
-#[must_use]
-pub fn status(outcome: Outcome) -> StatusCode {
+pub(crate) fn status(outcome: Outcome) -> StatusCode {
     match outcome.facts().answer {
         AnswerKind::Concluded => StatusCode::OK,
         AnswerKind::Waiting => StatusCode::ACCEPTED,

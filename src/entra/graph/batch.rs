@@ -17,7 +17,7 @@ use crate::secret::Secret;
 
 /// The answer to one part, or to one page. Each variant names the HTTP status behind it.
 #[derive(Debug)]
-pub enum PartAnswer {
+pub(crate) enum PartAnswer {
     /// The body of a 200, as JSON text.
     Shown(Box<RawValue>),
     /// 403: our rights do not let us see the object. The cause is the token's rights or Conditional Access; neither says anything about the
@@ -38,15 +38,15 @@ pub enum PartAnswer {
 
 /// The answers of a batch, or of one further page.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The answers in the order of the question's parts.
-    pub parts: Vec<(Part, PartAnswer)>,
+    pub(crate) parts: Vec<(Part, PartAnswer)>,
     /// The `Retry-After` of the whole answer.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// The `Retry-After` of single parts.
-    pub waits: Vec<(Part, Duration)>,
+    pub(crate) waits: Vec<(Part, Duration)>,
     /// The call, for the record.
-    pub call: UpstreamCall,
+    pub(crate) call: UpstreamCall,
 }
 
 /// Largest answer of a batch or of one page, in bytes.
@@ -55,7 +55,7 @@ const CAP: usize = 4 * 1024 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Sends the whole question in one batch, all parts in parallel.
-pub async fn send_batch(http: &Http, endpoints: &Endpoints, token: &Secret, question: &Question, now: OffsetDateTime) -> Reply {
+pub(crate) async fn send_batch(http: &Http, endpoints: &Endpoints, token: &Secret, question: &Question, now: OffsetDateTime) -> Reply {
     #[derive(Serialize)]
     struct PartRequest {
         id: String,
@@ -80,7 +80,7 @@ pub async fn send_batch(http: &Http, endpoints: &Endpoints, token: &Secret, ques
 }
 
 /// Requests a further page of a list.
-pub async fn send_page(http: &Http, token: &Secret, part: Part, url: Url, now: OffsetDateTime) -> Reply {
+pub(crate) async fn send_page(http: &Http, token: &Secret, part: Part, url: Url, now: OffsetDateTime) -> Reply {
     let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, JSON);
     let exchange = http.exchange(UpstreamKind::Page, request, CAP, now).await;
     reply(exchange, vec![part], |body, _| vec![(meaning(200, raw(body).as_deref()), None)])

@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 use crate::consent::{ClientId, DisplayText, ObjectId, PermissionId};
 use crate::entra::http::read_object;
 
-/// One page of a list.
 #[derive(Deserialize)]
 pub(super) struct Page {
     pub(super) value: Vec<Box<RawValue>>,

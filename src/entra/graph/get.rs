@@ -43,8 +43,7 @@ pub enum Unread {
 
 impl Unread {
     /// The wait that Graph asked for, if it sent a `Retry-After`.
-    #[must_use]
-    pub fn retry_after(self) -> Option<Duration> {
+    pub(crate) fn retry_after(self) -> Option<Duration> {
         match self {
             Self::Unwell { retry_after, .. } => retry_after,
             _ => None,

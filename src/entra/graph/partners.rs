@@ -15,40 +15,36 @@ use crate::secret::Secret;
 
 /// The two lists that Graph offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartnerList {
+pub(crate) enum PartnerList {
     /// `delegatedAdminCustomers`: customers that granted delegated administration privileges (GDAP).
     Gdap,
     /// `contracts`: customers with a reseller or advisor relationship (CSP).
     Contracts,
 }
 
-/// A customer of a partner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartnerCustomer {
-    /// The customer's tenant id.
-    pub tenant: TenantId,
-    /// The customer's display name.
-    pub name: Option<DisplayText>,
+pub(crate) struct PartnerCustomer {
+    pub(crate) tenant: TenantId,
+    pub(crate) name: Option<DisplayText>,
     /// The customer's default domain. Only `contracts` has it.
-    pub domain: Option<DisplayText>,
+    pub(crate) domain: Option<DisplayText>,
     /// `gdap`, or the contract's type in Microsoft's words.
-    pub relation: DisplayText,
+    pub(crate) relation: DisplayText,
 }
 
-/// One page of a list.
 #[derive(Debug)]
-pub struct PartnerPage {
+pub(crate) struct PartnerPage {
     /// The readable entries.
-    pub customers: Vec<PartnerCustomer>,
+    pub(crate) customers: Vec<PartnerCustomer>,
     /// The number of entries without a tenant id.
-    pub unreadable: usize,
+    pub(crate) unreadable: usize,
     /// The address of the next page; `None` on the last one.
-    pub next: Option<Url>,
+    pub(crate) next: Option<Url>,
 }
 
 /// Why a page is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoPage {
+pub(crate) enum NoPage {
     /// Graph did not show it.
     #[error(transparent)]
     Unread(#[from] Unread),
@@ -64,8 +60,7 @@ const LONGEST_RELATION: usize = 64;
 
 impl PartnerList {
     /// The application permission that lets an app read this list (protocol reference §4.1). The delegated permission has the same name.
-    #[must_use]
-    pub fn permission(self) -> &'static str {
+    pub(crate) fn permission(self) -> &'static str {
         match self {
             Self::Gdap => "DelegatedAdminRelationship.Read.All",
             Self::Contracts => "Directory.Read.All",
@@ -79,9 +74,7 @@ impl PartnerList {
         }
     }
 
-    /// The address of the first page.
-    #[must_use]
-    pub fn first_page(self, endpoints: &Endpoints) -> Url {
+    pub(crate) fn first_page(self, endpoints: &Endpoints) -> Url {
         let mut url = endpoints.at_graph(&format!("v1.0{}", self.path()));
         // 300 is the maximum of `delegatedAdminCustomers`.
         url.set_query(Some("$top=300"));
@@ -92,7 +85,7 @@ impl PartnerList {
     ///
     /// # Errors
     /// [`NoPage`].
-    pub async fn page(
+    pub(crate) async fn page(
         self,
         http: &Http,
         endpoints: &Endpoints,

@@ -66,7 +66,6 @@ impl Part {
     }
 
     /// Whether a finding requires this part.
-    #[must_use]
     pub(crate) fn is_essential(self) -> bool {
         !matches!(self, Self::Organization | Self::OpenRequests | Self::UserConsent)
     }
@@ -77,7 +76,6 @@ const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').ad
 
 impl Question {
     /// Whether the next check must respect a `Retry-After` of this part. If no finding requires the part, the next check omits it instead.
-    #[must_use]
     pub(crate) fn waits_for(&self, part: Part) -> bool {
         match part {
             Part::ServicePrincipal | Part::Assignments | Part::Grants => true,
@@ -97,7 +95,6 @@ impl Question {
 
     /// The paths below `/v1.0` at which further pages of a list may be: the path that we requested, and the path with the object id of the
     /// app's service principal, if we know that id.
-    #[must_use]
     pub(crate) fn paths_of_list(&self, part: Part, object: Option<ObjectId>) -> Vec<String> {
         let asked = self.parts().into_iter().find(|(one, _)| *one == part);
         let asked = asked.and_then(|(_, url)| url.split('?').next().map(str::to_owned));

@@ -19,14 +19,14 @@ use crate::entra::cloud::Endpoints;
 
 /// Graph rejected our token (401).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unauthorized {
+pub(crate) struct Unauthorized {
     /// Graph said that it does not know the calling app in this tenant.
-    pub unknown_caller: bool,
+    pub(crate) unknown_caller: bool,
 }
 
 /// The answers so far.
 #[derive(Debug)]
-pub struct GraphState {
+pub(crate) struct GraphState {
     question: Question,
     tenant_name: Option<DisplayText>,
     other_tenant: bool,
@@ -50,8 +50,7 @@ const MAX_ENTRIES: usize = 10_000;
 
 impl GraphState {
     /// The state before the first answer.
-    #[must_use]
-    pub fn of(question: Question) -> Self {
+    pub(crate) fn of(question: Question) -> Self {
         let users_may_consent = if question.user_consent { Visible::Unanswered } else { Visible::NotAsked };
         let resources = question.resources.iter().map(|resource| (*resource, Visible::Unanswered)).collect();
         Self {
@@ -71,38 +70,28 @@ impl GraphState {
         }
     }
 
-    /// The question that the answers belong to.
-    #[must_use]
-    pub fn question(&self) -> &Question {
-        &self.question
-    }
-
     /// Whether Graph answered about another tenant than the requested one. Then none of its answers counts.
-    #[must_use]
     pub(crate) fn is_of_another_tenant(&self) -> bool {
         self.other_tenant
     }
 
     /// Set if Graph answered any part with 401.
-    #[must_use]
     pub(crate) fn unauthorized(&self) -> Option<Unauthorized> {
         self.unauthorized
     }
 
     /// Whether Graph called a required part of the question malformed.
-    #[must_use]
-    pub fn refused(&self) -> bool {
+    pub(crate) fn refused(&self) -> bool {
         self.refused
     }
 
     /// How long Graph throttles the parts that a finding requires.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
     /// Merges a reply into the state.
-    pub fn take(&mut self, reply: Reply) {
+    pub(crate) fn take(&mut self, reply: Reply) {
         let of_whole = reply.retry_after.filter(|_| reply.parts.iter().any(|(part, _)| self.question.waits_for(*part)));
         let of_parts = reply.waits.iter().filter(|(part, _)| self.question.waits_for(*part)).map(|(_, wait)| *wait);
         self.retry_after = of_parts.chain(of_whole).chain(self.retry_after).max();
@@ -176,7 +165,7 @@ impl GraphState {
     }
 
     /// Copies the results into a finding.
-    pub fn write(&self, finding: &mut Finding) {
+    pub(crate) fn write(&self, finding: &mut Finding) {
         finding.tenant_name.clone_from(&self.tenant_name);
         finding.service_principal = self.principal.map(|principal| ServicePrincipal { enabled: principal.account_enabled });
         let told = self.owner();
@@ -218,7 +207,6 @@ impl GraphState {
     }
 
     /// Whether Graph answered 404 for the service principal of a resource.
-    #[must_use]
     pub(crate) fn did_not_find(&self, resource: ResourceId) -> bool {
         self.resources.get(&resource) == Some(&Visible::Absent)
     }

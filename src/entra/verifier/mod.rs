@@ -18,7 +18,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-pub use self::registration::{RegistrationRequest, RegistrationUnread};
+pub(crate) use self::registration::RegistrationRequest;
+pub use self::registration::RegistrationUnread;
 use self::state::VerificationState;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
@@ -32,7 +33,7 @@ use crate::env::{Clock, Rng, millis};
 use crate::sync::locked;
 
 /// How long the result of a check is valid for the same (tenant, app) in one process (law 3).
-pub const CHECK_VALID_FOR: Duration = Duration::from_secs(30);
+pub(crate) const CHECK_VALID_FOR: Duration = Duration::from_secs(30);
 /// In this interval, one process starts at most one check of the same (tenant, app) for claims of success, and at most one for buttons.
 const AT_ONCE: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that we honour.
@@ -123,7 +124,7 @@ impl CheckReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooSoon {
     /// Time until the caller may start a check.
-    pub wait: Duration,
+    pub(crate) wait: Duration,
 }
 
 /// The app with whose credential we call Microsoft.
@@ -192,8 +193,7 @@ pub struct Check {
 
 impl Check {
     /// The result if no approved verifier is configured: a check without a call to Microsoft.
-    #[must_use]
-    pub fn without_verifier(at: OffsetDateTime) -> Self {
+    pub(crate) fn without_verifier(at: OffsetDateTime) -> Self {
         let finding = Arc::new(Finding::stopped(Obstacle::VerifierNotGranted, None));
         Self { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
     }
@@ -432,7 +432,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`NoToken`].
-    pub async fn graph_token(
+    pub(crate) async fn graph_token(
         &self,
         endpoints: &Endpoints,
         tenant: TenantId,
@@ -466,7 +466,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`ClientFault`].
-    pub fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
+    pub(crate) fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
         self.clients.of(endpoints)
     }
 

@@ -8,15 +8,15 @@ use crate::entra::registration::{self, NEEDS, Registration};
 
 /// Which registration to read, and how.
 #[derive(Clone, Copy)]
-pub struct RegistrationRequest<'a> {
+pub(crate) struct RegistrationRequest<'a> {
     /// The app whose registration we read.
-    pub app: ClientId,
+    pub(crate) app: ClientId,
     /// The endpoints of the app's cloud.
-    pub endpoints: &'a Endpoints,
+    pub(crate) endpoints: &'a Endpoints,
     /// The tenant that owns the registration.
-    pub home: TenantId,
+    pub(crate) home: TenantId,
     /// The app itself, or its verifier.
-    pub asker: AskingApp<'a>,
+    pub(crate) asker: AskingApp<'a>,
 }
 
 /// Why we could not read a registration.
@@ -47,7 +47,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`RegistrationUnread`]
-    pub async fn registration(&self, request: RegistrationRequest<'_>) -> Result<Registration, RegistrationUnread> {
+    pub(crate) async fn registration(&self, request: RegistrationRequest<'_>) -> Result<Registration, RegistrationUnread> {
         let RegistrationRequest { app, endpoints, home, asker } = request;
         let token = self.graph_token(endpoints, home, asker).await?;
         let http = self.http(endpoints).map_err(NoToken::from)?;

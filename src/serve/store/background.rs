@@ -16,15 +16,14 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// The running tasks. Dropping it aborts them.
 #[derive(Debug)]
-pub struct Background {
+pub(crate) struct Background {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
 impl Background {
     /// Starts the worker, and the deliverer if there is a webhook.
-    #[must_use]
-    pub fn start(installation: &Arc<Installation>, store: &Store, outbox: &StoreOutbox, webhook: Option<Webhook>) -> Self {
+    pub(crate) fn start(installation: &Arc<Installation>, store: &Store, outbox: &StoreOutbox, webhook: Option<Webhook>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let worker = OrderWorker::new(Arc::clone(installation), store.clone());
@@ -39,14 +38,14 @@ impl Background {
     }
 
     /// Resolves if a task has ended; none ends by itself.
-    pub async fn broken(&mut self) {
+    pub(crate) async fn broken(&mut self) {
         if self.tasks.join_next().await.is_none() {
             std::future::pending().await
         }
     }
 
     /// Finishes the work in progress and starts no more.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         // It fails only if all tasks have ended.
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}

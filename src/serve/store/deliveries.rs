@@ -28,8 +28,7 @@ const WITHOUT_SECRET: Duration = Duration::from_secs(60);
 
 /// The wait after this number of failures, ± 10 % by `jitter`, so that simultaneous failures are not retried simultaneously. `None`: give
 /// up.
-#[must_use]
-pub fn delay_after(failures: u32, jitter: u8) -> Option<Duration> {
+pub(crate) fn delay_after(failures: u32, jitter: u8) -> Option<Duration> {
     let index = usize::try_from(failures.checked_sub(1)?).ok()?;
     SCHEDULE_SECONDS.get(index).map(|delay| Duration::from_secs(*delay).mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0))
 }

@@ -26,8 +26,7 @@ pub(super) fn is_carrying_out() -> bool {
 }
 
 /// The id of an order's message in records: `store-` and its number.
-#[must_use]
-pub fn message_id(number: u64) -> String {
+pub(crate) fn message_id(number: u64) -> String {
     format!("store-{number}")
 }
 

@@ -200,7 +200,6 @@ impl StoreOutbox {
     }
 
     /// Notified when an item was added to that queue.
-    #[must_use]
     pub(crate) fn notify_of(&self, queue: Queue) -> Arc<Notify> {
         Arc::clone(match queue {
             Queue::Orders => &self.orders,

@@ -20,23 +20,22 @@ pub enum CodeFrom {
 
 /// The facts known beyond the outcome.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Because<'a> {
+pub(crate) struct Because<'a> {
     /// The entry in the table of codes, and the source of the code.
-    pub entry: Option<(Entry, CodeFrom)>,
+    pub(crate) entry: Option<(Entry, CodeFrom)>,
     /// The resource that the tenant lacks, or has switched off.
-    pub missing_resource: Option<&'a str>,
+    pub(crate) missing_resource: Option<&'a str>,
     /// Microsoft refused our check for a reason that we do not know.
-    pub is_check_refused: bool,
+    pub(crate) is_check_refused: bool,
     /// Microsoft does not show the verifier yet.
-    pub awaits_verifier: bool,
+    pub(crate) awaits_verifier: bool,
 }
 
 impl Because<'_> {
     /// The code's own sentence, if the code led to the outcome. An error claim appears only if we had nothing better to rely on, and never
     /// next to an approval that a check saw. A code of our check appears only if it has a meaning for a check: other sentences would be
     /// about a person's sign-in or approval.
-    #[must_use]
-    pub fn meaning(&self, outcome: Outcome) -> Option<(Template, CodeFrom)> {
+    pub(crate) fn meaning(&self, outcome: Outcome) -> Option<(Template, CodeFrom)> {
         let (entry, from) = self.entry?;
         let led_here = match from {
             CodeFrom::Callback => entry.class.name() == outcome.name(),
@@ -51,8 +50,7 @@ const AWAITS_VERIFIER: Template = Template(
 );
 
 /// The words for an outcome, more exact if its cause is known.
-#[must_use]
-pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
+pub(crate) fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     let words = words(outcome);
     let is_switched_off = because.entry.is_some_and(|(entry, _)| matches!(entry.token, Obstacle::ResourceDisabled(_)));
     match outcome {
@@ -132,8 +130,7 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
 }
 
 /// The words of the watch page: the approval happens in another tab, and Microsoft never redirects back from there.
-#[must_use]
-pub fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
+pub(crate) fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
     let approve = Template(
         "Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then come back to this tab.",
     );

@@ -8,8 +8,7 @@ use crate::sentences::Sentences;
 static SENTENCES: Sentences = Sentences::of(include_str!("outcomes.ftl"));
 
 /// The words for [`Outcome::Pending`] of an app that only the worker checks. No check has run, and this page will never show the result.
-#[must_use]
-pub fn confirmed_later() -> Words {
+pub(crate) fn confirmed_later() -> Words {
     Words {
         title: Template("Recorded, and checked after your visit"),
         sentence: Template(
@@ -23,8 +22,7 @@ pub fn confirmed_later() -> Words {
 }
 
 /// The words that replace [`confirmed_later`] if the queue did not accept the order, so no check is planned.
-#[must_use]
-pub fn not_arranged() -> Words {
+pub(crate) fn not_arranged() -> Words {
     Words {
         title: Template("Recorded, and not checked yet"),
         sentence: Template(
@@ -38,8 +36,7 @@ pub fn not_arranged() -> Words {
 }
 
 /// The words for an outcome without a callback, and so without a record.
-#[must_use]
-pub fn unopened(words: Words) -> Words {
+pub(crate) fn unopened(words: Words) -> Words {
     let Words { sentence: Template(sentence), .. } = words;
     let rest =
         sentence.strip_prefix("What you did has been recorded. ").or_else(|| sentence.strip_suffix(" What you did has been recorded."));
@@ -47,8 +44,7 @@ pub fn unopened(words: Words) -> Words {
 }
 
 /// The words for an outcome. A test checks that every outcome has its words.
-#[must_use]
-pub fn words(outcome: Outcome) -> Words {
+pub(crate) fn words(outcome: Outcome) -> Words {
     let key = |part| format!("outcome-{}-{part}", outcome.name().replace('_', "-"));
     let text = |part| Template(SENTENCES.get(&key(part)).unwrap_or_default());
     let OutcomeFacts { owner, tone, .. } = outcome.facts();
@@ -57,8 +53,7 @@ pub fn words(outcome: Outcome) -> Words {
 }
 
 /// What a check saw of an approval for everybody, in a few words.
-#[must_use]
-pub fn seen_for_everybody(outcome: Outcome) -> &'static str {
+pub(crate) fn seen_for_everybody(outcome: Outcome) -> &'static str {
     match outcome.facts().approval {
         Approval::Complete => "seen",
         Approval::InPart => "seen in part",

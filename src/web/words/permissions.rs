@@ -7,8 +7,7 @@ use crate::sentences::Sentences;
 static SENTENCES: Sentences = Sentences::of(include_str!("permissions.ftl"));
 
 /// How apps use permissions of a kind, as the heading of a list.
-#[must_use]
-pub fn exercised(kind: PermissionKind) -> &'static str {
+pub(crate) fn exercised(kind: PermissionKind) -> &'static str {
     match kind {
         PermissionKind::Application => "By itself, with nobody signed in",
         PermissionKind::Delegated => "For whoever is signed in to it, and no further than that person may go",
@@ -18,8 +17,7 @@ pub fn exercised(kind: PermissionKind) -> &'static str {
 /// What a permission lets an app do, in words that need no knowledge of Graph. `None`: use Microsoft's line.
 ///
 /// The words are ours, not Microsoft's. They cover the permissions that apps of service providers and mail clients request most.
-#[must_use]
-pub fn permission_words(resource: ResourceId, kind: PermissionKind, value: &str) -> Option<&'static str> {
+pub(crate) fn permission_words(resource: ResourceId, kind: PermissionKind, value: &str) -> Option<&'static str> {
     let own = match resource {
         ResourceId::GRAPH => "graph",
         ResourceId::EXCHANGE_ONLINE => "exchange",

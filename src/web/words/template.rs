@@ -8,24 +8,24 @@ use crate::consent::ResourceId;
 
 /// The values of the placeholders.
 #[derive(Debug, Clone, Copy)]
-pub struct Names<'a> {
+pub(crate) struct Names<'a> {
     /// `{operator}`: the operator's name.
-    pub operator: &'a str,
+    pub(crate) operator: &'a str,
     /// `{support}`: how to reach the operator, in words.
-    pub support: &'a str,
+    pub(crate) support: &'a str,
     /// `{app}`: the app's name as people know it; "the app" if it is unknown.
-    pub app: Option<&'a str>,
+    pub(crate) app: Option<&'a str>,
     /// `{resource}`: the resource that an app needs and the tenant lacks; "a service" if it is unknown.
-    pub resource: Option<&'a str>,
+    pub(crate) resource: Option<&'a str>,
     /// `{resource_id}`: the application id of that resource.
-    pub resource_id: Option<ResourceId>,
+    pub(crate) resource_id: Option<ResourceId>,
     /// `{progress}`: how many apps of a chain are approved, such as "1 of 3".
-    pub progress: Option<&'a str>,
+    pub(crate) progress: Option<&'a str>,
 }
 
 /// A text with placeholders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Template(pub &'static str);
+pub(crate) struct Template(pub(crate) &'static str);
 
 enum TemplatePart<'a> {
     Ours(Cow<'a, str>),
@@ -54,14 +54,12 @@ impl Template {
     }
 
     /// Fills in the names and returns HTML. Each name is its own text node, isolated from the direction of the text around it.
-    #[must_use]
     pub(crate) fn fill<'a>(self, names: Names<'a>) -> impl Render + use<'a> {
         Filled(self.parts(names))
     }
 
     /// Fills in the names and returns plain text.
-    #[must_use]
-    pub fn plain(self, names: Names<'_>) -> String {
+    pub(crate) fn plain(self, names: Names<'_>) -> String {
         self.parts(names).iter().map(TemplatePart::text).collect()
     }
 }

@@ -5,7 +5,8 @@ use crate::consent::profile::{Need, VerifiedBy, VerifyIn, Wording};
 use crate::consent::{ClientId, Cloud, ProfileId, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
-use crate::entra::graph::{PartAnswer, Question};
+use crate::entra::graph::Question;
+use crate::entra::graph::batch::PartAnswer;
 use crate::entra::http::UpstreamKind;
 use crate::entra::token::{NoAnswer, UnverifiedClaims};
 use crate::entra::verifier::{Asker, AskingApp};
@@ -49,12 +50,11 @@ fn profile() -> AppProfile {
     }
 }
 
-fn token(resource: ResourceId, roles: &[&str]) -> Result<AccessToken, TokenRefusal> {
+fn token(roles: &[&str]) -> Result<AccessToken, TokenRefusal> {
     let roles = roles.iter().map(|role| Box::from(*role)).collect();
     Ok(AccessToken {
         secret: Secret::new("token".into()),
         expires_at: NOW + time::Duration::HOUR,
-        resource,
         claims: Some(UnverifiedClaims { roles, scopes: std::collections::BTreeSet::new(), object: None }),
     })
 }
@@ -88,8 +88,8 @@ struct Case {
 impl Default for Case {
     fn default() -> Self {
         Self {
-            graph: token(GRAPH, &["Mail.Read"]),
-            exchange: token(EXCHANGE, &[]),
+            graph: token(&["Mail.Read"]),
+            exchange: token(&[]),
             shown: Shown::Nothing,
             verifier: CLIENT,
             profile: profile(),
@@ -170,8 +170,8 @@ fn a_second_resources_refusal_counts_only_where_it_leaves_something_open() {
     let missing = || refusal(Obstacle::ResourceMissing(None));
     let resource_missing = Some(Obstacle::ResourceMissing(Some(EXCHANGE)));
     for (name, exchange, shown, expected) in [
-        ("roles seen", token(EXCHANGE, &["full_access_as_app"]), Shown::Nothing, (None, Verdict::AllRequired)),
-        ("role-less", token(EXCHANGE, &[]), Shown::Nothing, (None, Verdict::SomeRequired)),
+        ("roles seen", token(&["full_access_as_app"]), Shown::Nothing, (None, Verdict::AllRequired)),
+        ("role-less", token(&[]), Shown::Nothing, (None, Verdict::SomeRequired)),
         ("silence, unseen", silent(), Shown::Nothing, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
         ("silence, absent by Graph", silent(), Shown::WithoutExchange, (None, Verdict::SomeRequired)),
         ("silence, seen by Graph", silent(), Shown::WithExchange, (None, Verdict::AllRequired)),
@@ -201,7 +201,7 @@ fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
         profile
     };
     let missing = || refusal(Obstacle::ResourceMissing(None));
-    let whole = || token(EXCHANGE, &["full_access_as_app"]);
+    let whole = || token(&["full_access_as_app"]);
     let lag = (None, Verdict::NoAnswer);
     for (name, case, expected) in [
         ("an entry, and a token without the role", case(), lag),
@@ -217,7 +217,7 @@ fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
         ),
         (
             "Graph itself, and a token without the role",
-            Case { graph: token(GRAPH, &[]), exchange: whole(), shown: lagging(true, OF_GRAPH), ..case() },
+            Case { graph: token(&[]), exchange: whole(), shown: lagging(true, OF_GRAPH), ..case() },
             lag,
         ),
         ("Graph itself, by a verifier", Case { verifier: VERIFIER, shown: lagging(true, OF_GRAPH), ..case() }, lag),
@@ -229,7 +229,7 @@ fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
 
 #[test]
 fn a_refused_graph_token_ends_the_look_by_its_meaning() {
-    let nothing = || token(EXCHANGE, &[]);
+    let nothing = || token(&[]);
     for (meaning, obstacle, of_verifier) in [
         (Obstacle::NotGranted, Obstacle::NotGranted, Obstacle::VerifierNotGranted),
         (Obstacle::Disabled, Obstacle::Disabled, Obstacle::VerifierNotGranted),
@@ -262,7 +262,7 @@ fn a_certificate_that_does_not_sign_is_our_own_matter_and_no_refusal() {
 
 #[test]
 fn roles_contradict_a_missing_service_principal() {
-    let case = Case { graph: refusal(Obstacle::NotGranted), exchange: token(EXCHANGE, &["full_access_as_app"]), ..Case::default() };
+    let case = Case { graph: refusal(Obstacle::NotGranted), exchange: token(&["full_access_as_app"]), ..Case::default() };
     assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
 }
 
@@ -270,7 +270,7 @@ fn roles_contradict_a_missing_service_principal() {
 fn roles_of_another_resource_do_not_outweigh_that_the_app_is_not_there() {
     let mut profile = profile();
     profile.expected.retain(|expected| expected.resource == EXCHANGE);
-    let granted = || token(EXCHANGE, &["full_access_as_app"]);
+    let granted = || token(&["full_access_as_app"]);
     let case = |meaning| Case { graph: refusal(meaning), exchange: granted(), profile: profile.clone(), ..Case::default() };
     assert_eq!(case(Obstacle::NotGranted).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
     assert_eq!(case(Obstacle::Disabled).obstacle_and_verdict(), (Some(Obstacle::Disabled), Verdict::Disabled));
@@ -286,14 +286,13 @@ fn an_app_that_is_disabled_for_one_resource_is_disabled_whatever_else_was_seen()
 
 #[test]
 fn the_verifiers_roles_are_not_the_apps() {
-    let case =
-        Case { exchange: token(EXCHANGE, &["full_access_as_app"]), shown: Shown::WithoutExchange, verifier: VERIFIER, ..Case::default() };
+    let case = Case { exchange: token(&["full_access_as_app"]), shown: Shown::WithoutExchange, verifier: VERIFIER, ..Case::default() };
     assert_eq!(case.obstacle_and_verdict(), (None, Verdict::SomeRequired));
 }
 
 #[test]
 fn a_look_out_of_time_needs_no_excuse_where_all_was_seen() {
-    let complete = Case { exchange: token(EXCHANGE, &["full_access_as_app"]), shown: Shown::NoAnswer, timed_out: true, ..Case::default() };
+    let complete = Case { exchange: token(&["full_access_as_app"]), shown: Shown::NoAnswer, timed_out: true, ..Case::default() };
     assert_eq!(complete.obstacle_and_verdict(), (None, Verdict::AllRequired));
     let open = Case { shown: Shown::NoAnswer, timed_out: true, ..Case::default() };
     assert_eq!(open.obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
