@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(config::log_level().as_deref())?;
-    let installation = Installation::from_env(Dependencies::real(Roots::Embedded))?;
+    let installation = Installation::from_env(Dependencies::real(Roots::Embedded)).await?;
     runtime::run_callback(async |incoming| match incoming {
         Incoming::Http(request) => web::handle(&installation, request).await,
         Incoming::Refused { request, reason } => web::refuse(&installation, &request, reason.reason()),

@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(config::log_level().as_deref())?;
-    let installation = Installation::from_env(Dependencies::real(Roots::Embedded))?;
+    let installation = Installation::from_env(Dependencies::real(Roots::Embedded)).await?;
     let batch = async |batch| handle_batch(&installation, batch).await;
     let daily = async || expiry::warn(&installation, expiry::WITHIN_FUNCTION).await.map(|_| ());
     runtime::run_worker(batch, daily).await?;

@@ -10,14 +10,14 @@ mod rights;
 mod tenant;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::context::DoctorContext;
 use self::finding::{FindingSubject, Findings};
 use super::exit::{CommandError, Exit, failed};
 use super::output::Format;
 use super::{printed, verifiers_of};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ConfigSource};
 use crate::consent::ProfileId;
 use crate::entra::discovery::TenantName;
 use crate::env::Roots;
@@ -44,24 +44,24 @@ pub(super) struct DoctorArgs {
 }
 
 pub(super) async fn run(config: Option<&Path>, args: &DoctorArgs) -> Result<Exit, CommandError> {
-    let path = match config {
-        Some(path) => path.to_owned(),
-        None => PathBuf::from(crate::config::path_from(&crate::config::environment)),
-    };
+    let source = super::config_source(config)?;
     let mut findings = Findings::default();
-    let config = match Config::load(&path, &crate::config::environment) {
-        Ok(config) => Some(config),
+    let at_a_terminal = || Dependencies::at_a_terminal(Roots::Platform);
+    let installation = match Installation::load(&source, at_a_terminal()).await {
+        Ok(installation) => Some(installation),
         Err(error) => {
-            let completed = if args.offline { None } else { ids::complete(&path, args.fix, &mut findings).await.map_err(failed)? };
+            let completed = match &source {
+                ConfigSource::File(path) if !args.offline => ids::complete(path, args.fix, &mut findings).await.map_err(failed)?,
+                _ => None,
+            };
             if completed.is_none() {
                 problems(&error, &mut findings);
             }
-            completed
+            completed.map(|config| Installation::new(config, at_a_terminal()))
         }
     };
-    if let Some(config) = config {
-        findings.fine(FindingSubject::all("configuration"), format!("{} is a configuration.", path.display()));
-        let installation = Installation::new(config, Dependencies::at_a_terminal(Roots::Platform));
+    if let Some(installation) = installation {
+        findings.fine(FindingSubject::all("configuration"), format!("{source} is a configuration."));
         args.app.as_ref().map(|id| super::app(&installation.config, id)).transpose()?;
         examine(&installation, args, &mut findings).await;
     }

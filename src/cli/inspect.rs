@@ -49,7 +49,7 @@ pub(super) async fn run(config: Option<&Path>, args: &InspectArgs) -> Result<Exi
     if args.no_keys {
         return show(&InspectReport::new(&given, read.as_ref(), &Genuine::NotChecked, None, Clock::system().now()), args.output);
     }
-    let installation = super::installation(config).map_err(|error| {
+    let installation = super::installation(config).await.map_err(|error| {
         let message = format!("{}\nTo read it without key and configuration, add --no-keys.", error.message);
         CommandError { message, ..error }
     })?;

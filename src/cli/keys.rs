@@ -152,7 +152,7 @@ enum Place {
 async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<(KeyDocument, Place), CommandError> {
     let installation = match file {
         Some(_) => None,
-        None => Some(super::installation(config)?),
+        None => Some(super::installation(config).await?),
     };
     let configured = match installation.as_ref().map(|installation| &installation.config.keys) {
         Some(SecretSource::File(path)) => Some(path.as_path()),

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::exit::{CommandError, Exit, failed, usage};
-use crate::config::{Chain, Config, ConfiguredApp};
+use crate::config::{Chain, Config, ConfigSource, ConfiguredApp};
 use crate::consent::ProfileId;
 use crate::env::Roots;
 use crate::installation::{Dependencies, Installation};
@@ -106,28 +106,25 @@ async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, Comman
         Command::Demo(args) => demo::run(&args).await,
         Command::Init(args) => init::run(&args),
         Command::Doctor(args) => doctor::run(config, &args).await,
-        Command::Link(args) => link::run(&installation(config)?, &args).await,
+        Command::Link(args) => link::run(&installation(config).await?, &args).await,
         Command::Inspect(args) => inspect::run(config, &args).await,
         Command::Tenant(args) => tenant::run(config, &args).await,
-        Command::Serve(args) => serve::run(load(config)?, &args).await,
-        Command::Tenants(args) => tenants::run(&installation(config)?, &args).await,
+        Command::Serve(args) => serve::run(installation(config).await?.config, &args).await,
+        Command::Tenants(args) => tenants::run(&installation(config).await?, &args).await,
         Command::Keys(args) => keys::run(config, &args).await,
         Command::Completions(args) => completions::run(&args),
-        Command::Verify(args) => verify::run(&installation(config)?, &args).await,
+        Command::Verify(args) => verify::run(&installation(config).await?, &args).await,
     }
 }
 
-fn load(path: Option<&Path>) -> Result<Config, CommandError> {
-    let config = match path {
-        Some(path) => Config::load(path, &crate::config::environment),
-        None => Config::from_env(&crate::config::environment),
-    };
-    config.map_err(usage)
+/// What `--config` names, or the environment.
+fn config_source(path: Option<&Path>) -> Result<ConfigSource, CommandError> {
+    path.map_or_else(|| ConfigSource::from_env(&crate::config::environment).map_err(usage), |path| Ok(ConfigSource::File(path.to_owned())))
 }
 
 /// The installation for a command. No browser waits for a command, so AWS calls may take longer.
-fn installation(path: Option<&Path>) -> Result<Installation, CommandError> {
-    Ok(Installation::new(load(path)?, Dependencies::at_a_terminal(Roots::Platform)))
+async fn installation(path: Option<&Path>) -> Result<Installation, CommandError> {
+    Installation::load(&config_source(path)?, Dependencies::at_a_terminal(Roots::Platform)).await.map_err(usage)
 }
 
 /// The app that the command line names.

@@ -38,7 +38,7 @@ fn built_in(name: &str) -> Result<Cloud, String> {
 pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> Result<Exit, CommandError> {
     let answer = match &args.app {
         Some(id) => {
-            let installation = super::installation(config)?;
+            let installation = super::installation(config).await?;
             installation.discover(super::app(&installation.config, id)?, &args.tenant).await
         }
         None => unconfigured(args).await,

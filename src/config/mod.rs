@@ -5,7 +5,8 @@
 //!
 //! | variable | effect |
 //! | --- | --- |
-//! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`; without it, `consent.toml` in the working directory |
+//! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`, or `secret:` and the name of a secret in AWS Secrets Manager that holds its text; without it, `consent.toml` in the working directory |
+//! | `ENTRA_CONSENT_CONFIG_TEXT` | the text of `consent.toml`, instead of `ENTRA_CONSENT_CONFIG` |
 //! | `ENTRA_CONSENT_BASE_URL` | overrides `site.base_url`: a stack knows its address only after it is created |
 //! | `ENTRA_CONSENT_KEYS_SECRET` | overrides `keys.secret`: the ARN or name of the secret that a stack creates |
 //! | `ENTRA_CONSENT_GRAPH_TOKEN` | a Graph token of the person at the command line, for `--token-from env` |
@@ -23,6 +24,7 @@ mod permissions;
 mod problem;
 mod reader;
 mod sections;
+mod source;
 mod webhook;
 mod worker;
 
@@ -40,6 +42,7 @@ pub(crate) use self::permissions::{lacks_id, resource_of};
 pub use self::problem::ConfigError;
 pub(crate) use self::problem::Problem;
 use self::reader::{Reader, Section};
+pub use self::source::ConfigSource;
 pub(crate) use self::webhook::WebhookConfig;
 use crate::consent::profile::VerifiedBy;
 use crate::consent::schedule::Schedule;
@@ -348,15 +351,10 @@ const GRAPH_TOKEN_VARIABLE: &str = "ENTRA_CONSENT_GRAPH_TOKEN";
 /// Largest `consent.toml` in bytes. A file with thousands of apps is smaller.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// The value of an environment variable. Programs pass this function to [`Config::from_env`], and tests pass another one. `None` also for a
-/// value that is not text.
+/// The value of an environment variable. Programs pass this function to [`ConfigSource::from_env`], and tests pass another one. `None` also for
+/// a value that is not text.
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// The path of the configuration file: the value of `ENTRA_CONSENT_CONFIG`, or `consent.toml`.
-pub(crate) fn path_from(env: &dyn Fn(&str) -> Option<String>) -> String {
-    sections::variable(env, CONFIG_VARIABLE).unwrap_or_else(|| "consent.toml".into())
 }
 
 /// The log level from the environment: Lambda's own setting first, then ours.
@@ -372,14 +370,6 @@ pub(crate) fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret
 }
 
 impl Config {
-    /// Loads the configuration that the environment names: `ENTRA_CONSENT_CONFIG`, or `consent.toml` in the working directory.
-    ///
-    /// # Errors
-    /// As [`Config::load`].
-    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::load(Path::new(&path_from(env)), env)
-    }
-
     /// Reads and parses a file. Paths inside the file are relative to its folder.
     ///
     /// # Errors

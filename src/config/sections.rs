@@ -145,7 +145,7 @@ pub(super) fn secret<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Sec
 }
 
 /// Names and ARNs of Secrets Manager: letters, digits and `/_+=.@-`, in an ARN also `:`.
-fn is_secret_name(text: &str) -> bool {
+pub(super) fn is_secret_name(text: &str) -> bool {
     text.len() <= 2048
         && !text.is_empty()
         && (text.starts_with("arn:") || !text.contains(':'))

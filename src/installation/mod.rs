@@ -30,7 +30,7 @@ pub(crate) use self::recent::Sent;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::web_identity::WebIdentity;
 use crate::aws::{AwsClients, AwsOutbox};
-use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
+use crate::config::{Config, ConfigError, ConfigSource, ConfiguredApp, SecretSource};
 use crate::consent::{Expectation, TokenId};
 use crate::entra::clients::Clients;
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
@@ -131,8 +131,33 @@ impl Installation {
     ///
     /// # Errors
     /// [`ConfigError`] with file, line and remedy.
-    pub fn from_env(dependencies: Dependencies) -> Result<Self, ConfigError> {
-        Ok(Self::new(Config::from_env(&dependencies.environment)?, dependencies))
+    pub async fn from_env(dependencies: Dependencies) -> Result<Self, ConfigError> {
+        Self::load(&ConfigSource::from_env(&dependencies.environment)?, dependencies).await
+    }
+
+    /// Assembles the installation that a configuration describes. Only a configuration in Secrets Manager costs a call.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file, line and remedy.
+    pub async fn load(source: &ConfigSource, mut dependencies: Dependencies) -> Result<Self, ConfigError> {
+        let environment = dependencies.environment;
+        let config = match source {
+            ConfigSource::File(path) => Config::load(path, &environment)?,
+            ConfigSource::Text(text) => source.parse(text, &environment)?,
+            ConfigSource::Secret(name) => {
+                let aws = Arc::new(dependencies.aws.take().unwrap_or_else(|| AwsClients::new(dependencies.roots)));
+                let secrets = Secrets::new(dependencies.clock.clone(), Arc::clone(&aws), environment);
+                let read = secrets.get(&SecretSource::SecretsManager(name.clone())).await;
+                drop(secrets);
+                // The installation goes on with these clients and their connections.
+                dependencies.aws = Arc::into_inner(aws);
+                let remedy = "correct the name, and allow secretsmanager:GetSecretValue on this secret (kms:Decrypt too, if a KMS key of \
+                              yours encrypts it)";
+                let text = read.map_err(|error| source.unavailable(&error.to_string(), remedy))?;
+                source.parse(text.expose(), &environment)?
+            }
+        };
+        Ok(Self::new(config, dependencies))
     }
 
     /// Reads secrets, and writes the key secret.

@@ -4,13 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use entra_consent::config::{Config, ConfigError, CredentialSource, LinksConfig, RecordBrowser, RecordIp, SecretSource};
+use entra_consent::aws::AwsClients;
+use entra_consent::config::{Config, ConfigError, ConfigSource, CredentialSource, LinksConfig, RecordBrowser, RecordIp, SecretSource};
 use entra_consent::consent::permission_table::{PermissionKind, by_value};
 use entra_consent::consent::profile::{Need, VerifiedBy, VerifyIn};
 use entra_consent::consent::schedule::Schedule;
 use entra_consent::consent::{Cloud, ExpectedTenant, ProfileId, ResourceId, TenantId};
+use entra_consent::env::Roots;
+use entra_consent::installation::{Dependencies, Installation};
 use proptest::prelude::*;
 use toml::de::{DeTable, DeValue};
+
+use crate::secrets::{answering, settings};
 
 const EXAMPLE: &str = include_str!("../../consent.example.toml");
 const DOCUMENTATION: &str = include_str!("../../docs/configuration.md");
@@ -895,8 +900,67 @@ fn a_missing_file_is_named_with_the_way_out() {
 
     std::fs::write(folder.join("good.toml"), SMALLEST).unwrap();
     let named = folder.join("good.toml").display().to_string();
-    let config = Config::from_env(&|name| (name == "ENTRA_CONSENT_CONFIG").then(|| named.clone())).unwrap();
-    assert_eq!(config.keys, SecretSource::File(folder.join("keys.json")));
+    let source = ConfigSource::from_env(&|name| (name == "ENTRA_CONSENT_CONFIG").then(|| named.clone())).unwrap();
+    assert_eq!(source, ConfigSource::File(named.into()));
+    assert_eq!(Config::load(&folder.join("good.toml"), &unset).unwrap().keys, SecretSource::File(folder.join("keys.json")));
+}
+
+/// The source for the values of `ENTRA_CONSENT_CONFIG` and `ENTRA_CONSENT_CONFIG_TEXT`.
+fn source(named: &str, text: &str) -> Result<ConfigSource, String> {
+    let env = |name: &str| match name {
+        "ENTRA_CONSENT_CONFIG" => Some(named.to_owned()),
+        "ENTRA_CONSENT_CONFIG_TEXT" => Some(text.to_owned()),
+        _ => None,
+    };
+    ConfigSource::from_env(&env).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_configuration_is_a_file_a_text_or_a_secret() {
+    assert_eq!(source("", " "), Ok(ConfigSource::File("consent.toml".into())));
+    assert_eq!(source("/opt/consent.toml", ""), Ok(ConfigSource::File("/opt/consent.toml".into())));
+    assert_eq!(source("", "\n[site]\n"), Ok(ConfigSource::Text("\n[site]\n".into())), "a line keeps its number");
+    let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:msp/consent-AbC123";
+    assert_eq!(source(&format!("secret:{arn}"), ""), Ok(ConfigSource::Secret(arn.into())));
+}
+
+#[test]
+fn a_source_that_cannot_be_meant_is_refused_with_a_remedy() {
+    let both = source("consent.toml", SMALLEST).unwrap_err();
+    assert!(both.contains("ENTRA_CONSENT_CONFIG is set as well") && both.contains("remove one"), "{both}");
+    assert!(source("", &"#".repeat(3 * 1024)).is_ok());
+    let long = source("", &"#".repeat(3 * 1024 + 1)).unwrap_err();
+    assert!(long.contains("more than 3 KB") && long.contains("ENTRA_CONSENT_CONFIG=secret:NAME"), "{long}");
+    for named in ["secret:", "secret:two words", "secret:a:b"] {
+        let error = source(named, "").unwrap_err();
+        assert!(error.starts_with("environment variable ENTRA_CONSENT_CONFIG: no secret"), "{error}");
+    }
+}
+
+#[test]
+fn a_problem_in_a_text_names_the_variable_and_the_line() {
+    let text = SMALLEST.replace("name = \"Northwind\"", "name = 1");
+    let error = source("", &text).unwrap().parse(&text, &unset).unwrap_err().to_string();
+    assert!(error.starts_with("environment variable ENTRA_CONSENT_CONFIG_TEXT:"), "{error}");
+    let secret = ConfigSource::Secret("msp/consent".into());
+    let error = secret.parse(&text, &unset).unwrap_err().to_string();
+    assert!(error.starts_with("the secret that ENTRA_CONSENT_CONFIG names:"), "{error}");
+    assert_eq!(secret.parse(SMALLEST, &unset).unwrap().keys, SecretSource::File("keys.json".into()));
+}
+
+#[tokio::test]
+async fn a_configuration_in_a_secret_starts_an_installation() {
+    let load = async |status, body: String| {
+        let settings = settings(&answering(status, body.leak())).await;
+        let dependencies = Dependencies { aws: Some(AwsClients::with_settings(settings)), ..Dependencies::real(Roots::Platform) };
+        Installation::load(&ConfigSource::Secret("msp/consent".into()), dependencies).await.map_err(|error| error.to_string())
+    };
+    let started = load(200, serde_json::json!({ "SecretString": SMALLEST }).to_string()).await.unwrap();
+    assert_eq!(started.config.site.operator.as_ref(), "Northwind");
+    let denied = load(400, r#"{"__type":"AccessDeniedException"}"#.to_owned()).await.unwrap_err();
+    assert!(denied.contains("msp/consent") && denied.contains("secretsmanager:GetSecretValue"), "{denied}");
+    let wrong = load(200, serde_json::json!({ "SecretString": "[site]" }).to_string()).await.unwrap_err();
+    assert!(wrong.starts_with("the secret that ENTRA_CONSENT_CONFIG names:1: site.name"), "{wrong}");
 }
 
 #[test]
