@@ -17,7 +17,7 @@ use self::finding::{FindingSubject, Findings};
 use super::exit::{CommandError, Exit, failed};
 use super::output::Format;
 use super::{printed, verifiers_of};
-use crate::config::{Config, ConfigError, ConfigSource};
+use crate::config::{ConfigError, ConfigSource};
 use crate::consent::ProfileId;
 use crate::entra::discovery::TenantName;
 use crate::env::Roots;

@@ -5,7 +5,7 @@
 //!
 //! | variable | effect |
 //! | --- | --- |
-//! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`, or `secret:` and the name of a secret in AWS Secrets Manager that holds its text; without it, `consent.toml` in the working directory |
+//! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`, or `secret:NAME` for a text in AWS Secrets Manager; without it, `consent.toml` |
 //! | `ENTRA_CONSENT_CONFIG_TEXT` | the text of `consent.toml`, instead of `ENTRA_CONSENT_CONFIG` |
 //! | `ENTRA_CONSENT_BASE_URL` | overrides `site.base_url`: a stack knows its address only after it is created |
 //! | `ENTRA_CONSENT_KEYS_SECRET` | overrides `keys.secret`: the ARN or name of the secret that a stack creates |
@@ -351,9 +351,10 @@ const GRAPH_TOKEN_VARIABLE: &str = "ENTRA_CONSENT_GRAPH_TOKEN";
 /// Largest `consent.toml` in bytes. A file with thousands of apps is smaller.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// The value of an environment variable. Programs pass this function to [`ConfigSource::from_env`], and tests pass another one. `None` also for
-/// a value that is not text.
-pub(crate) fn environment(name: &str) -> Option<String> {
+/// The value of an environment variable. Programs pass this function to [`ConfigSource::from_env`], and tests pass another one. `None`
+/// also for a value that is not text.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

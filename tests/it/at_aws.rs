@@ -364,6 +364,29 @@ async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browse
     assert_eq!(sends, json!({ "order": "refused", "event": "lost", "reason": "no_answer_in_time" }));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_needs_no_configuration_file() {
+    let aws = Aws::set_up().await;
+    let test = TestInstallation::new();
+    let text = std::fs::read_to_string(test.path("consent.toml")).unwrap();
+    let secrets = aws_sdk_secretsmanager::Client::new(&settings(&aws.moto.url).await);
+    secrets.create_secret().name("msp/consent").secret_string(&text).send().await.unwrap();
+    let query = format!("admin_consent=True&tenant={}&state={}", demo::CONTOSO, test.ticket(demo::CONTOSO).await);
+    for source in [("ENTRA_CONSENT_CONFIG", "secret:msp/consent"), ("ENTRA_CONSENT_CONFIG_TEXT", text.as_str())] {
+        let environment = [
+            ("AWS_ENDPOINT_URL", aws.moto.url.as_str()),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("ENTRA_CONSENT_KEYS_SECRET", KEYS_SECRET),
+            source,
+            test.environment()[1],
+        ];
+        let mut callback = Function::start(env!("CARGO_BIN_EXE_callback"), &[], &environment).await;
+        let answer = callback.invoke(callback_event(&query)).await.response();
+        assert_eq!(answer["statusCode"], 303, "{}: {answer}", source.0);
+    }
+}
+
 #[tokio::test]
 async fn the_worker_returns_an_error_for_an_unknown_event() {
     let test = TestInstallation::new();

@@ -6,6 +6,7 @@
 //! --test it goldens` and review the diff in the commit.
 
 mod doors;
+mod faults;
 mod invitations;
 mod names;
 mod outcomes;

@@ -18,6 +18,8 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
+TICKET_KEY = {"Fn::If": ["MakesTicketKey", {"Ref": "TicketKey"}, {"Ref": "TicketKeyArn"}]}
+
 
 class NoManagedPolicies:
     """The template names no managed policy, so the translator needs no lookup in an account."""
@@ -30,13 +32,13 @@ def source():
     return yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 
-def expanded():
+def expanded(**uris):
     template = source()
     for resource in template["Resources"].values():
         for local in ("CodeUri", "ContentUri"):
             if local in resource.get("Properties", {}):
                 # The translator accepts no local path, so this is the address of an uploaded package.
-                resource["Properties"][local] = "s3://bucket/key"
+                resource["Properties"][local] = uris.get(local, "s3://bucket/key")
     return transform(template, {}, NoManagedPolicies())
 
 
@@ -144,14 +146,26 @@ class Permissions(Template):
     def test_secrets_are_read_one_by_one_and_only_read(self):
         key, _ = self.only("AWS::SecretsManager::Secret")
         secret_statements = [s for _, s in self.granted() if s["Action"].startswith(("secretsmanager:", "kms:", "ssm:"))]
-        self.assertEqual({s["Action"] for s in secret_statements}, {"secretsmanager:GetSecretValue"})
+        self.assertEqual({s["Action"] for s in secret_statements}, {"secretsmanager:GetSecretValue", "kms:Decrypt"})
         read = {}
         for role, statement in self.granted():
             if statement["Action"].startswith("secretsmanager:"):
                 read.setdefault(role, []).append(statement["Resource"])
         public, own = {"Ref": "CredentialSecretArns"}, {"Ref": "WorkerCredentialSecretArns"}
         # The public function has no access to the secrets of apps that only the worker verifies.
-        self.assertEqual(read, {"CallbackRole": [{"Ref": key}, public], "WorkerRole": [{"Ref": key}, public, own]})
+        config = {"Ref": "ConfigSecretArn"}
+        self.assertEqual(read, {"CallbackRole": [TICKET_KEY, config, public], "WorkerRole": [TICKET_KEY, config, public, own]})
+        self.assertEqual(key, "TicketKey")
+
+    def test_a_key_decrypts_only_what_secrets_manager_asks_for(self):
+        decrypting = [(role, s["Resource"], s["Condition"]) for role, s in self.granted() if s["Action"] == "kms:Decrypt"]
+        only = {"StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"}}}
+        self.assertEqual(decrypting, [(role, {"Ref": "KmsKeyArn"}, only) for role in ("CallbackRole", "WorkerRole")])
+
+    def test_every_role_takes_the_permissions_boundary(self):
+        for name, role in self.of_type("AWS::IAM::Role").items():
+            boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+            self.assertEqual(role["Properties"]["PermissionsBoundary"], boundary, name)
 
     def test_a_credential_parameter_takes_full_secret_arns_only(self):
         pattern = re.compile(self.parameters["CredentialSecretArns"]["AllowedPattern"])
@@ -185,15 +199,15 @@ class Permissions(Template):
 
     def test_only_this_api_may_invoke_the_function_and_only_the_schedule_the_worker(self):
         api, _ = self.only("AWS::ApiGatewayV2::Api")
-        rule, _ = self.only("AWS::Events::Rule")
         invokers = {}
         for permission in self.of_type("AWS::Lambda::Permission").values():
             properties = permission["Properties"]
             invokers[properties["FunctionName"]["Ref"]] = (properties["Principal"], list(every(properties["SourceArn"])))
         self.assertEqual({name: principal for name, (principal, _) in invokers.items()},
-                         {"CallbackFunction": "apigateway.amazonaws.com", "WorkerFunction": "events.amazonaws.com"})
-        self.assertIn({"Ref": api}, invokers["CallbackFunction"][1])
-        self.assertIn({"Fn::GetAtt": [rule, "Arn"]}, invokers["WorkerFunction"][1])
+                         {"CallbackLive": "apigateway.amazonaws.com", "WorkerLive": "events.amazonaws.com"})
+        of_this_api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${%s}/*" % api
+        self.assertIn({"Fn::Sub": of_this_api}, invokers["CallbackLive"][1])
+        self.assertIn({"Fn::GetAtt": ["WorkerDaily", "Arn"]}, invokers["WorkerLive"][1])
         self.assertFalse(self.of_type("AWS::Lambda::Url"), "a function URL would bypass the throttling")
 
 
@@ -221,14 +235,41 @@ class Function(Template):
         self.assertNotIn("ReservedConcurrentExecutions", self.worker)
 
     def test_its_environment_holds_no_secret_and_no_reference_to_one(self):
-        secret, _ = self.only("AWS::SecretsManager::Secret")
         for function in (self.function, self.worker):
             variables = function["Environment"]["Variables"]
-            self.assertEqual(set(variables), {"ENTRA_CONSENT_CONFIG", "ENTRA_CONSENT_QUEUE_URL", "ENTRA_CONSENT_EVENT_BUS"})
-            self.assertEqual(variables["ENTRA_CONSENT_CONFIG"], "/opt/consent.toml")
+            self.assertEqual(set(variables), {
+                "ENTRA_CONSENT_CONFIG", "ENTRA_CONSENT_CONFIG_TEXT", "ENTRA_CONSENT_BASE_URL", "ENTRA_CONSENT_KEYS_SECRET",
+                "ENTRA_CONSENT_QUEUE_URL", "ENTRA_CONSENT_EVENT_BUS",
+            })
             self.assertEqual(variables["ENTRA_CONSENT_QUEUE_URL"], {"Ref": "OrderQueue"})
-            self.assertNotIn(secret, json.dumps(variables))
+            # The name of the secret: a Ref of a secret is its ARN.
+            self.assertEqual(variables["ENTRA_CONSENT_KEYS_SECRET"], TICKET_KEY)
         self.assertNotIn("{{resolve:", json.dumps(self.template))
+
+    def test_one_deployment_gives_the_functions_their_own_address(self):
+        for function in (self.function, self.worker):
+            address = function["Environment"]["Variables"]["ENTRA_CONSENT_BASE_URL"]
+            self.assertEqual(address, self.template["Outputs"]["PublicBaseUrl"]["Value"])
+
+    def test_requests_and_orders_reach_an_alias_of_a_version(self):
+        self.assertEqual(self.resources["ToCallback"]["Properties"]["IntegrationUri"], {"Ref": "CallbackLive"})
+        _, mapping = self.only("AWS::Lambda::EventSourceMapping")
+        self.assertEqual(mapping["Properties"]["FunctionName"], {"Ref": "WorkerLive"})
+        for live, function in (("CallbackLive", "CallbackFunction"), ("WorkerLive", "WorkerFunction")):
+            # $LATEST: SAM publishes no version when only a parameter changes, and the alias would keep the old value.
+            self.assertEqual(self.resources[live]["Properties"],
+                             {"Name": "live", "FunctionName": {"Ref": function}, "FunctionVersion": "$LATEST"})
+        for version in self.of_type("AWS::Lambda::Version").values():
+            self.assertEqual(version["DeletionPolicy"], "Retain", "an earlier version must stay, to go back to it")
+
+    def test_each_binary_and_each_configuration_is_a_version(self):
+        def versions(**uris):
+            return {name for name, r in expanded(**uris)["Resources"].items() if r["Type"] == "AWS::Lambda::Version"}
+
+        self.assertEqual(len(versions()), 2)
+        self.assertEqual(versions(), versions())
+        self.assertFalse(versions() & versions(CodeUri="s3://bucket/another"))
+        self.assertFalse(versions() & versions(ContentUri="s3://bucket/another"))
 
     def test_records_are_kept_as_json_and_outlive_the_stack(self):
         logging = self.function["LoggingConfig"]
@@ -241,12 +282,26 @@ class Function(Template):
         self.assertGreaterEqual(self.parameters["RecordRetentionDays"]["Default"], 365)
 
     def test_the_configuration_is_a_layer_that_no_commit_can_carry(self):
-        layer, _ = self.only("AWS::Lambda::LayerVersion")
-        self.assertEqual((self.function["Layers"], self.worker["Layers"]), ([{"Ref": layer}], [{"Ref": layer}]))
+        name, _ = self.only("AWS::Lambda::LayerVersion")
+        self.assertEqual((self.function["Layers"], self.worker["Layers"]), ([{"Ref": name}], [{"Ref": name}]))
         local = [r["Properties"]["ContentUri"] for r in source()["Resources"].values() if r["Type"] == "AWS::Serverless::LayerVersion"]
         self.assertEqual(local, ["config/"])
         self.assertTrue((ROOT / "config" / "README.md").is_file(), "the folder must exist in a clone, else sam build fails")
-        self.assertIn("/config/consent.toml", (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines())
+        ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+        # The last two are what `sam build` and `sam deploy --guided` write: binaries, ARNs and the number of the account.
+        self.assertLessEqual({"/config/consent.toml", "/.aws-sam", "/samconfig.toml"}, set(ignored))
+
+    def test_the_configuration_has_one_source(self):
+        for function in (self.function, self.worker):
+            variables = function["Environment"]["Variables"]
+            secret = {"Fn::If": ["HasConfigSecret", {"Fn::Sub": "secret:${ConfigSecretArn}"}, ""]}
+            self.assertEqual(variables["ENTRA_CONSENT_CONFIG"], {"Fn::If": ["HasConfigFile", "/opt/consent.toml", secret]})
+            self.assertEqual(variables["ENTRA_CONSENT_CONFIG_TEXT"], {"Ref": "ConfigText"})
+            # The secret changes without a deployment: another revision makes Lambda start new instances.
+            self.assertIn("${ConfigRevision}", function["Description"]["Fn::Sub"])
+        neither = [{"Fn::Equals": [{"Ref": name}, ""]} for name in ("ConfigSecretArn", "ConfigText")]
+        self.assertEqual(self.template["Conditions"]["HasConfigFile"], {"Fn::And": neither})
+        self.assertIn("OneConfiguration", self.template["Rules"])
 
     def test_sam_builds_both_binaries_without_the_command_line(self):
         functions = {name: r for name, r in source()["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
@@ -322,127 +377,72 @@ class Worker(Template):
         })
 
     def test_the_schedule_comes_daily_in_the_shape_that_the_worker_reads(self):
-        _, rule = self.only("AWS::Events::Rule")
+        rule = self.resources["WorkerDaily"]
         self.assertEqual(rule["Properties"]["ScheduleExpression"], "rate(1 day)")
         [target] = rule["Properties"]["Targets"]
         self.assertEqual(json.loads(target["Input"]), {"task": "daily"})
-        self.assertEqual(target["Arn"], {"Fn::GetAtt": ["WorkerFunction", "Arn"]})
+        self.assertEqual(target["Arn"], {"Ref": "WorkerLive"})
 
     def test_the_stack_makes_a_bus_unless_one_is_given(self):
         self.assertEqual(self.resources["EventBus"]["Condition"], "MakesEventBus")
         self.assertEqual(self.parameters["EventBusArn"]["Default"], "")
 
 
-class Alarms(Template):
-    def setUp(self):
-        self.alarms = {name: alarm["Properties"] for name, alarm in self.of_type("AWS::CloudWatch::Alarm").items()}
-
-    def test_somebody_can_be_told_and_silence_is_no_alarm(self):
-        self.assertTrue(self.alarms)
-        for name, alarm in self.alarms.items():
-            self.assertEqual(alarm["AlarmActions"], {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}, name)
-            self.assertEqual((alarm["TreatMissingData"], alarm["ComparisonOperator"], alarm["Threshold"]),
-                             ("notBreaching", "GreaterThanThreshold", 0), name)
-
-    def test_poison_and_orders_that_fail_are_noticed_hours_before_they_are_dead_letters(self):
-        filters = {n: f["Properties"]["FilterPattern"] for n, f in self.of_type("AWS::Logs::MetricFilter").items()}
-        self.assertEqual(filters["PoisonFilter"], '{ $.event = "rejected" && $.outcome.after = "link_damaged" && $.message.id = "*" }')
-        self.assertEqual(filters["OrdersFailFilter"], '{ $.event = "failed" }')
-        for name, most in (("PoisonAlarm", 300), ("OrdersFailAlarm", 1800)):
-            self.assertLessEqual(self.alarms[name]["Period"] * self.alarms[name]["EvaluationPeriods"], most, name)
-
-    def assert_rings(self, name, namespace, metric, **dimensions):
-        alarm = self.alarms[name]
-        self.assertEqual((alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]), (namespace, metric, "Sum"))
-        self.assertEqual({d["Name"]: d["Value"] for d in alarm["Dimensions"]}, dimensions)
-        self.assertLessEqual(alarm["Period"] * alarm["EvaluationPeriods"], 300)
-
-    def test_a_worker_that_fails_is_noticed(self):
-        self.assert_rings("WorkerErrorsAlarm", "AWS/Lambda", "Errors", FunctionName={"Ref": "WorkerFunction"})
-
-    def test_a_chain_of_orders_that_lambda_stops_rings_an_alarm(self):
-        self.assert_rings("OrdersDroppedAlarm", "AWS/Lambda", "RecursiveInvocationsDropped", FunctionName={"Ref": "WorkerFunction"})
-
-    def test_an_error_that_visitors_see_rings_an_alarm(self):
-        # "5xx" is the metric of an HTTP API; "5XXError" that of a REST API.
-        self.assert_rings("ServerFaultsAlarm", "AWS/ApiGateway", "5xx", ApiId={"Ref": "ConsentApi"}, Stage={"Ref": "StageName"})
-        for name, metric in (("CallbackErrorsAlarm", "Errors"), ("CallbackThrottlesAlarm", "Throttles")):
-            self.assert_rings(name, "AWS/Lambda", metric, FunctionName={"Ref": "CallbackFunction"})
-
-    def test_what_lies_in_the_dead_letter_queue_is_noticed(self):
-        alarm = self.alarms["DeadLettersAlarm"]
-        self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/SQS", "ApproximateNumberOfMessagesVisible"))
-        self.assertEqual(alarm["Dimensions"], [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}}])
-
-    def test_every_filter_reads_words_that_records_use_and_has_its_alarm(self):
-        schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["properties"]
-        words = set(schema["event"]["enum"]) | set(schema["sends"]["properties"]["event"]["enum"])
-        words |= set(json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["$defs"]["outcome"]["enum"])
-        filters = self.of_type("AWS::Logs::MetricFilter")
-        self.assertEqual(len(filters), 8)
-        for name, found in filters.items():
-            properties = found["Properties"]
-            self.assertEqual(properties["LogGroupName"], {"Ref": "RecordLog"})
-            said = re.findall(r'"([a-z_]+)"', properties["FilterPattern"])
-            self.assertTrue(said and set(said) <= words, f"{name}: {said}")
-            [made] = properties["MetricTransformations"]
-            heard = [a for a in self.alarms.values() if (a["Namespace"], a["MetricName"]) == (made["MetricNamespace"], made["MetricName"])]
-            self.assertEqual(len(heard), 1, name)
-
-    def test_filters_read_fields_of_records_that_the_guide_lists(self):
-        schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
-        patterns = [f["Properties"]["FilterPattern"] for f in self.of_type("AWS::Logs::MetricFilter").values()]
-        read = {field for pattern in patterns for field in re.findall(r"\$\.([a-z_.]+)", pattern)}
-        for field in read:
-            found = schema
-            for name in field.split("."):
-                self.assertIn(name, found["properties"], field)
-                found = found["properties"][name]
-        guide = (ROOT / "docs" / "LOGGING.md").read_text(encoding="utf-8").split("## Fields that the template reads")[1]
-        self.assertEqual(set(re.findall(r"^\| `([a-z_.]+)` \|", guide, re.MULTILINE)), read)
-
-    def test_each_threshold_of_a_credential_that_ends_rings_an_alarm_of_its_own(self):
-        schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["properties"]
-        thresholds = schema["expiry"]["properties"]["threshold_days"]["enum"]
-        patterns = {f["Properties"]["FilterPattern"]: f["Properties"] for f in self.of_type("AWS::Logs::MetricFilter").values()}
-        heard = []
-        for days in thresholds:
-            properties = patterns[f'{{ $.event = "expiring" && $.expiry.threshold_days = {days} }}']
-            heard.append(properties["MetricTransformations"][0]["MetricName"])
-        self.assertEqual(len(set(heard)), len(thresholds), "two thresholds that share a metric would fire one alarm")
-        for name in heard:
-            [alarm] = [a for a in self.alarms.values() if a["MetricName"] == name]
-            # The event comes once a day. With a shorter period, the alarm would end and fire again every day.
-            self.assertGreaterEqual(alarm["Period"], 86400)
-
-
 class FrontDoor(Template):
     def setUp(self):
-        _, api = self.only("AWS::ApiGatewayV2::Api")
+        _, self.api = self.only("AWS::ApiGatewayV2::Api")
         _, stage = self.only("AWS::ApiGatewayV2::Stage")
-        self.body, self.stage = api["Properties"]["Body"], stage["Properties"]
+        self.stage = stage
+        self.settings = stage["Properties"]
+        self.routes = {r["Properties"]["RouteKey"]: (name, r["Properties"]) for name, r in self.of_type("AWS::ApiGatewayV2::Route").items()}
 
     def test_every_route_leads_to_the_callback_function_with_the_raw_query(self):
-        self.assertEqual(list(self.body["paths"]), ["$default"])
-        route = self.body["paths"]["$default"]["x-amazon-apigateway-any-method"]
-        integration = route["x-amazon-apigateway-integration"]
-        self.assertIs(route["isDefaultRoute"], True)
+        name, integration = self.only("AWS::ApiGatewayV2::Integration")
         # Only format 2.0 passes the query undecoded.
-        self.assertEqual(integration["payloadFormatVersion"], "2.0")
-        self.assertIn("${CallbackFunction.Arn}", json.dumps(integration["uri"]))
+        self.assertEqual(integration["Properties"]["PayloadFormatVersion"], "2.0")
+        self.assertEqual({json.dumps(p["Target"]) for _, p in self.routes.values()}, {json.dumps({"Fn::Sub": "integrations/${%s}" % name})})
+
+    def test_the_api_names_no_function(self):
+        # CloudFormation could then not give the function the address of the API.
+        self.assertEqual(self.api["Properties"]["ProtocolType"], "HTTP")
+        self.assertFalse({"Body", "BodyS3Location", "Target"} & set(self.api["Properties"]))
 
     def test_no_other_site_may_call_it_from_a_browser(self):
-        self.assertNotIn("x-amazon-apigateway-cors", self.body)
+        self.assertNotIn("CorsConfiguration", self.api["Properties"])
 
-    def test_the_stage_is_throttled(self):
-        settings = self.stage["DefaultRouteSettings"]
-        for setting, parameter, most in (
-            ("ThrottlingRateLimit", "RequestsPerSecond", 100),
-            ("ThrottlingBurstLimit", "RequestBurst", 200),
-        ):
-            self.assertEqual(settings[setting], {"Ref": parameter})
+    def test_each_path_of_the_router_has_a_route_of_its_own(self):
+        router = (ROOT / "src" / "web" / "router.rs").read_text(encoding="utf-8")
+        table = router.split("async fn route(")[1].split("\n}\n")[0]
+        plain = set(re.findall(r'"(/[a-z/]*)"', table))
+        kinds = set(re.findall(r'\("([a-z])", ', router.split("fn token_route(")[1].split("\n}\n")[0]))
+        self.assertTrue(plain and kinds)
+        expected = {f"ANY {path}" for path in plain} | {f"ANY /{kind}/{{token+}}" for kind in kinds} | {"$default"}
+        self.assertEqual(set(self.routes), expected)
+
+    def test_each_route_has_its_own_limit_and_the_rest_the_smallest(self):
+        usual, own = self.settings["DefaultRouteSettings"], self.settings["RouteSettings"]
+        self.assertEqual(set(own), {"ANY /", "ANY /health", "ANY /health/ready", "$default"})
+        for kind, parameter, most in (("Rate", "RequestsPerSecond", 500), ("Burst", "RequestBurst", 1000)):
+            setting = f"Throttling{kind}Limit"
+            self.assertEqual(usual[setting], {"Ref": parameter})
             self.assertLessEqual(self.parameters[parameter]["Default"], most)
-            self.assertGreaterEqual(self.parameters[parameter]["MinValue"], 1)
+            limits = {route: settings[setting] for route, settings in own.items()} | {"usual": self.parameters[parameter]["Default"]}
+            rest = limits.pop("$default")
+            for route, limit in limits.items():
+                self.assertIsInstance(limit, int, route)
+                self.assertLess(rest, limit, route)
+
+    def test_the_stage_waits_for_the_routes_that_it_limits(self):
+        # "Unable to find Route by key … within the provided RouteSettings" is API Gateway's answer else.
+        self.assertEqual(set(self.stage["DependsOn"]), {name for name, _ in self.routes.values()})
+
+    def test_a_domain_of_the_operator_switches_the_other_address_off(self):
+        self.assertEqual(self.api["Properties"]["DisableExecuteApiEndpoint"], {"Fn::If": ["HasDomain", True, False]})
+        for name in ("Domain", "DomainMapping"):
+            self.assertEqual(self.resources[name]["Condition"], "HasDomain")
+        self.assertEqual(self.resources["DomainRecord"]["Condition"], "MakesDnsRecord")
+        rule = self.template["Rules"]["DomainHasCertificate"]
+        self.assertIn({"Ref": "CertificateArn"}, list(every(rule["Assertions"])))
 
     def test_the_access_log_holds_no_query_no_path_and_no_person(self):
         # The complete list of allowed variables. A new variable needs a reason here.
@@ -450,6 +450,8 @@ class FrontDoor(Template):
             "$context.requestId",
             "$context.integration.requestId",
             "$context.requestTimeEpoch",
+            # The key of the route, such as "ANY /i/{token+}", and not the path.
+            "$context.routeKey",
             "$context.httpMethod",
             "$context.status",
             "$context.integrationStatus",
@@ -458,22 +460,23 @@ class FrontDoor(Template):
             "$context.integrationLatency",
             "$context.responseLength",
         }
-        form = json.loads(self.stage["AccessLogSettings"]["Format"])
+        form = json.loads(self.settings["AccessLogSettings"]["Format"])
         self.assertLessEqual(set(form.values()), harmless)
         self.assertIn("$context.integration.requestId", form.values(), "else no line leads to its record")
 
     def test_the_access_log_goes_to_a_group_that_forgets(self):
-        group = self.resources[self.stage["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0]]
+        group = self.resources[self.settings["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0]]
         self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "AccessLogRetentionDays"})
         self.assertLessEqual(max(self.parameters["AccessLogRetentionDays"]["AllowedValues"]), 90)
 
     def test_the_addresses_to_register_and_to_watch_are_outputs(self):
         outputs = self.template["Outputs"]
-        for name, end in (("PublicBaseUrl", ""), ("RedirectUri", "/callback"), ("HealthUrl", "/health")):
-            _, at_root, under_stage = outputs[name]["Value"]["Fn::If"]
-            host = "https://${ConsentApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
-            self.assertEqual(at_root, {"Fn::Sub": host + end})
-            self.assertEqual(under_stage, {"Fn::Sub": host + "/${StageName}" + end})
+        for name, end in (("PublicBaseUrl", ""), ("RedirectUri", "/callback"), ("HealthUrl", "/health/ready")):
+            condition, own, otherwise = outputs[name]["Value"]["Fn::If"]
+            self.assertEqual((condition, own), ("HasDomain", {"Fn::Sub": "https://${DomainName}" + end}))
+            _, at_root, under_stage = otherwise["Fn::If"]
+            self.assertEqual(at_root, {"Fn::Sub": "${ConsentApi.ApiEndpoint}" + end} if end else {"Fn::GetAtt": ["ConsentApi", "ApiEndpoint"]})
+            self.assertEqual(under_stage, {"Fn::Sub": "${ConsentApi.ApiEndpoint}/${StageName}" + end})
 
 
 class TicketKey(Template):
@@ -494,6 +497,12 @@ class TicketKey(Template):
 
     def test_it_outlives_the_stack_as_the_mailed_links_do(self):
         self.assertEqual((self.secret["DeletionPolicy"], self.secret["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+
+    def test_the_stack_makes_none_where_one_is_given(self):
+        self.assertEqual(self.secret["Condition"], "MakesTicketKey")
+        pattern = re.compile(self.parameters["TicketKeyArn"]["AllowedPattern"])
+        self.assertTrue(pattern.search("") and pattern.search("arn:aws:secretsmanager:eu-west-1:123456789012:secret:consent/ticket-key-AbC123"))
+        self.assertFalse(pattern.search("consent/ticket-key"))
 
     def test_a_failed_first_deployment_can_be_repeated(self):
         # If a resource with a fixed name remains after the rollback of its own creation, the next attempt fails.
