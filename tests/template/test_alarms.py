@@ -328,7 +328,8 @@ class Mail(AlarmTest):
         self.assertEqual(set(named.values()), {
             "$.detail.app.id", "$.detail.tenant.id", "$.detail.outcome.after", "$.detail.correlation.ticket",
         })
-        self.assertEqual(set(re.findall("<([a-z]+)>", target["InputTransformer"]["InputTemplate"])), set(named))
+        text = json.loads(target["InputTransformer"]["InputTemplate"])
+        self.assertEqual(set(re.findall("<([a-z]+)>", text)), set(named))
 
 
 class Queries(AlarmTest):
