@@ -186,7 +186,7 @@ impl Chain {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteConfig {
     /// The operator's name, shown on every page.
-    pub(crate) operator: Box<str>,
+    pub operator: Box<str>,
     /// The public base address without a trailing slash; may contain a stage path (`https://x.example/prod`).
     pub base_url: Url,
     /// How an administrator reaches the operator: a mail address or a telephone number, as free text.
@@ -354,7 +354,7 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 /// The value of an environment variable. Programs pass this function to [`ConfigSource::from_env`], and tests pass another one. `None`
 /// also for a value that is not text.
 #[must_use]
-pub fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
