@@ -1,10 +1,11 @@
-//! Handles links that are revoked, have expired or name an app that is not configured, in one place for all kinds of tokens; and refuses
-//! visitors.
+//! Decides what a visitor's token may cause, in one place for all kinds of tokens: whether its link was revoked, has expired or names an
+//! app that is not configured, and whether a claim is recorded. It also refuses visitors.
 
 use std::net::IpAddr;
 
 use crate::config::ConfiguredApp;
-use crate::consent::{ApprovalState, Outcome, ProfileId};
+use crate::consent::claim_bound::{ClaimClass, FULL_CLAIMS};
+use crate::consent::{ApprovalState, BoundKey, Draw, Drawn, ExpectedTenant, Outcome, ProfileId};
 use crate::installation::{Installation, KeysUnavailable};
 use crate::record::{AddressSource, FrontDoor, OutcomeLine, Record, RejectedLine, RejectionLine, TransitionId, VisitLine};
 use crate::token::signer::kid_unchecked;
@@ -183,4 +184,36 @@ pub(super) fn admit(installation: &Installation, token: Token<'_>) -> Result<(),
 /// The app of a token.
 pub(super) fn app<'s>(installation: &'s Installation, id: &ProfileId) -> Result<&'s ConfiguredApp, Bar> {
     installation.config.app(id).ok_or(Bar::NOT_CONFIGURED)
+}
+
+/// Whether a claim is recorded, or only counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// It has its own records, order and event.
+    InFull,
+    /// It has none, and causes no check.
+    Counted {
+        /// The first such claim of its link in this span.
+        is_first: bool,
+        /// Whether the worker checks because of an earlier claim.
+        has_chain: bool,
+    },
+}
+
+impl Bound {
+    /// Draws for a claim of this approval.
+    pub(super) async fn draw(installation: &Installation, state: &ApprovalState, class: ClaimClass) -> Self {
+        let most = match state.expectation.tenant {
+            ExpectedTenant::Tenant(_) => FULL_CLAIMS,
+            ExpectedTenant::Any => installation.config.links.any_tenant_claims,
+        };
+        match installation.draw(&BoundKey::of(state), &Draw::Claim { class, most }).await {
+            Drawn::Granted => Self::InFull,
+            Drawn::Counted { is_first, has_chain } => Self::Counted { is_first, has_chain },
+        }
+    }
+
+    pub(super) fn is_in_full(self) -> bool {
+        self == Self::InFull
+    }
 }

@@ -1,45 +1,14 @@
 //! Applies the bounds on what rests on a claim alone ([`claim_bound`](crate::consent::claim_bound)): the claims beyond them are counted.
 
+use super::admission::Bound;
 use super::publish::next_check;
 use super::transition::{Transition, subject};
-use crate::consent::claim_bound::{ChainKind, ClaimClass, FULL_CLAIMS};
+use crate::consent::claim_bound::ChainKind;
 use crate::consent::outcome::{PROVISIONAL, Severity};
-use crate::consent::{ApprovalState, BoundKey, Draw, Drawn, ExpectedTenant, Outcome, Queued};
+use crate::consent::{ApprovalState, BoundKey, Draw, Drawn, Outcome, Queued};
 use crate::installation::Installation;
 use crate::outbox::{Basis, Outbox};
 use crate::record::ApprovalLine;
-
-/// Whether a claim is recorded, or only counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bound {
-    /// It has its own records, order and event.
-    InFull,
-    /// It has none, and causes no check.
-    Counted {
-        /// The first such claim of its link in this span.
-        is_first: bool,
-        /// Whether the worker checks because of an earlier claim.
-        has_chain: bool,
-    },
-}
-
-impl Bound {
-    /// Draws for a claim of this approval.
-    pub(super) async fn draw(installation: &Installation, state: &ApprovalState, class: ClaimClass) -> Self {
-        let most = match state.expectation.tenant {
-            ExpectedTenant::Tenant(_) => FULL_CLAIMS,
-            ExpectedTenant::Any => installation.config.links.any_tenant_claims,
-        };
-        match installation.draw(&BoundKey::of(state), &Draw::Claim { class, most }).await {
-            Drawn::Granted => Self::InFull,
-            Drawn::Counted { is_first, has_chain } => Self::Counted { is_first, has_chain },
-        }
-    }
-
-    pub(super) fn is_in_full(self) -> bool {
-        self == Self::InFull
-    }
-}
 
 impl Transition<'_> {
     /// Counts a claim without records of its own. The first one of a span leads to an event, which says that further ones are counted.

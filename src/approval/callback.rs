@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use super::admission::{self, Refusal, Token, Visitor};
-use super::bound::Bound;
+use super::admission::{self, Bound, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, occasion_of};
 use super::transition::{Purpose, Transition, last_statement};
 use super::verifier_claim::{VerifierClaim, verifier_claimed_at};

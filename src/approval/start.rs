@@ -5,8 +5,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::admission::{self, Bar, Refusal, Token, Visitor};
-use super::bound::Bound;
+use super::admission::{self, Bar, Bound, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, NoCheck};
 use super::transition::{Transition, last_statement};
 use super::verifier_claim::verifier_claimed_at;
