@@ -1,4 +1,4 @@
-//! The id of a transition in records and events: the same transition has the same id, whoever notices it and however often.
+//! The id of a transition in records and events. The same transition has the same id in every process and however often it is noticed.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! The holder of one genuine link claims without end: what that causes is bounded, and nobody else with the same link is harmed.
+//! The holder of one genuine link claims without end. What these claims cause is bounded, and no other visitor with the same link is harmed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
