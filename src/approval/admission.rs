@@ -195,8 +195,6 @@ pub(super) enum Bound {
     Counted {
         /// The first such claim of its link in this span.
         is_first: bool,
-        /// Whether the worker checks because of an earlier claim.
-        has_chain: bool,
     },
 }
 
@@ -209,7 +207,7 @@ impl Bound {
         };
         match installation.draw(&BoundKey::of(state), &Draw::Claim { class, most }).await {
             Drawn::Granted => Self::InFull,
-            Drawn::Counted { is_first, has_chain } => Self::Counted { is_first, has_chain },
+            Drawn::Counted { is_first } => Self::Counted { is_first },
         }
     }
 

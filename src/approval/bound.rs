@@ -1,5 +1,7 @@
 //! Applies the bounds on what rests on a claim alone ([`claim_bound`](crate::consent::claim_bound)): the claims beyond them are counted.
 
+use std::time::Duration;
+
 use super::admission::Bound;
 use super::publish::next_check;
 use super::transition::{Transition, subject};
@@ -18,16 +20,17 @@ impl Transition<'_> {
     /// A line cannot be written.
     pub(super) async fn count(self, installation: &Installation, recorded: &ApprovalLine, bound: Bound) -> std::io::Result<ApprovalState> {
         installation.records.count(recorded)?;
-        let Bound::Counted { is_first, has_chain } = bound else { return Ok(self.after) };
-        if is_first {
+        if bound == (Bound::Counted { is_first: true }) {
             self.publish_counted(installation, recorded).await?;
         }
-        let is_checked_again = next_check(installation, &self.after, 0, std::time::Duration::ZERO, None).is_some();
-        let queued = match (is_checked_again, has_chain) {
-            (false, _) => Queued::No,
-            (true, true) => Queued::Sent,
-            // The queue refused the order of an earlier claim, so a visit sends one.
-            (true, false) => Queued::Refused,
+        let is_checked_again = next_check(installation, &self.after, 0, Duration::ZERO, None).is_some();
+        let queued = match self.chain_draw() {
+            Some(chain) if is_checked_again => match installation.draw(&BoundKey::of(&self.after), &chain).await {
+                Drawn::Counted { .. } => Queued::Sent,
+                // No chain of this kind is in the queue yet, so a visit sends its order.
+                Drawn::Granted => Queued::Refused,
+            },
+            _ => Queued::No,
         };
         Ok(ApprovalState { queued, ..self.after })
     }
@@ -43,12 +46,16 @@ impl Transition<'_> {
         let opens = self.basis() == Basis::Claim && self.after.outcome.severity() == Severity::Open;
         let takes_events = installation.outbox().is_some_and(Outbox::takes_events);
         let key = BoundKey::of(&self.after);
-        is_over && opens && takes_events && installation.draw(&key, &Draw::DayEvent).await == Drawn::Granted
+        is_over && opens && takes_events && installation.draw(&key, &Draw::DayEvent(self.id().id)).await == Drawn::Granted
     }
 
     /// The draw for the order of a new chain of checks. `None`: a finding has no bound.
     pub(super) fn chain_draw(&self) -> Option<Draw> {
-        (self.basis() == Basis::Claim).then(|| Draw::Chain(ChainKind::of(&self.after.claim, self.after.outcome)))
+        (self.basis() == Basis::Claim).then(|| Draw::Chain(self.chain_kind()))
+    }
+
+    pub(super) fn chain_kind(&self) -> ChainKind {
+        ChainKind::of(&self.after.claim, self.after.outcome, self.after.callback_at)
     }
 
     /// The outcome that was said last about the subject, as far as this process knows.

@@ -67,7 +67,7 @@ pub(crate) async fn receive<'s>(
         Err(bar) => {
             state.outcome = bar.outcome;
             let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation, kid), &state, None) };
-            let transition = Some(TransitionId::of_ended_link(&state, state.callback_at));
+            let transition = Some(TransitionId::of_ended_link(state.link(), Some(state.ticket), state.callback_at));
             let refusal = visitor.refuse_link(installation, RejectedLine::Approval(approval.clone()), bar, transition, unknown);
             // The sender of the link learns that an administrator tried to use it.
             if let (Refusal::Outcome(_), Some(app)) = (&refusal, installation.config.app(&expectation.app)) {
@@ -110,7 +110,12 @@ pub(crate) async fn receive<'s>(
     let transition = Transition::first(installation, app, state, agreement, last.as_ref(), check.as_ref());
     let recorded = claimed.approval.clone();
     let state = if bound.is_in_full() || transition.basis() == Basis::Finding {
-        installation.records.write(&transition.record(claimed, started))?;
+        let record = transition.record(claimed, started);
+        if bound.is_in_full() {
+            installation.records.write_admitted(&record)?
+        } else {
+            installation.records.write(&record)?
+        }
         transition.publish(installation, &recorded).await?
     } else {
         transition.count(installation, &recorded, bound).await?

@@ -16,7 +16,7 @@ use crate::consent::outcome::carry_on;
 use crate::entra::verifier::CHECK_VALID_FOR;
 use crate::env::moment_of_micros;
 use crate::installation::{Installation, KeysUnavailable};
-use crate::outbox::{NotSent, Outbox};
+use crate::outbox::{NotSent, Outbox, Statement};
 use crate::panics::unpanicking;
 use crate::record::{ApprovalLine, Fate, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, VisitLine};
 use crate::token::{Flaw, OpenedOrder, Order, PendingEvent};
@@ -219,9 +219,11 @@ async fn check_again(
     let claimed = settled.claimed(visit(installation, kid));
     let settled_by = claimed.approval.clone();
     let settled = Record::Settled(settled.conclusion(claimed));
+    // A claim of another link does not finish this approval.
+    let is_open = |last: &Statement| last.provisional || (last.outcome != transition.after.outcome && last.outcome.rests_on_a_claim());
     // The outcome was published as provisional and is now final. A receiver that waits for that gets a transition from and to the same
     // outcome.
-    if recorded.is_none() && next.is_none() && last.as_ref().is_none_or(|last| last.provisional) {
+    if recorded.is_none() && next.is_none() && last.as_ref().is_none_or(is_open) {
         installation.records.write_transition_once(&settled)?;
         recorded = Some(settled_by);
     }

@@ -114,7 +114,8 @@ impl Transition<'_> {
         let is_final = send_deadline == SendDeadline::Worker && next.is_none() && self.purpose == Purpose::Outcome;
         let next = next.filter(|_| outbox.takes_orders());
         let key = BoundKey::of(&self.after);
-        let sent = installation.recent.sent(self.id().id, &self.after.claim);
+        let basis = self.basis();
+        let sent = installation.recent.sent(self.id().id, (basis == Basis::Claim).then_some(&self.after.claim));
         let (sends, event) = match timeout_at(deadline, sent.lock()).await {
             Ok(mut sent) => {
                 if sent.since.is_none_or(|since| installation.clock.since(since) >= REMEMBERED_FOR) {
@@ -133,23 +134,18 @@ impl Transition<'_> {
                 let id = self.event_id(now);
                 let said = self.said_before(installation, now);
                 let is_new = said.is_none() && sent.event == Fate::None && installation.recent.first_under(&id, self.id().id);
-                let drawn = Draw::Event(id.clone());
-                let is_admitted = outbox.takes_events() && is_known && is_new && self.may_send_event(installation, &key, &drawn).await;
-                let event = if is_admitted {
-                    let severity = self.severity(installation, outbox, &key).await;
-                    Some(OutcomeEvent { severity, ..self.event(installation, recorded.visit.request, now, is_final) })
-                } else {
-                    None
-                };
+                let may_send = outbox.takes_events() && is_known && is_new;
+                let admitted = if may_send { self.admit_event(installation, outbox, &key, &id).await } else { None };
+                let event = (admitted.as_ref()).map(|(severity, _)| OutcomeEvent {
+                    severity: *severity,
+                    ..self.event(installation, recorded.visit.request, now, is_final)
+                });
                 let sends = self.send(installation, outbox, next, event.as_ref(), deadline, send_deadline).await;
-                if let (Some(chain), Fate::Refused | Fate::Lost) = (&chain, sends.order) {
-                    installation.give_back(&key, chain).await;
+                if chain.is_some() && sends.order == Fate::Sent {
+                    installation.draw(&key, &Draw::ChainSent(self.chain_kind())).await;
                 }
-                if let (Some(event), Fate::Refused | Fate::Lost) = (&event, sends.event) {
-                    installation.give_back(&key, &drawn).await;
-                    if event.basis == Basis::Claim && event.severity == Severity::Open {
-                        installation.give_back(&key, &Draw::DayEvent).await;
-                    }
+                if let (Some((_, Some(drawn))), Fate::Refused | Fate::Lost) = (&admitted, sends.event) {
+                    installation.give_back(&key, drawn).await;
                 }
                 sent.order |= sends.order == Fate::Sent;
                 if matches!(sends.event, Fate::Sent | Fate::Refused) {
@@ -177,6 +173,8 @@ impl Transition<'_> {
         let Self { app, before, since, after, purpose, .. } = self;
         match (before, since, &after.event) {
             _ if *purpose != Purpose::Outcome => None,
+            // Nothing checks these outcomes, so each link has its own events about them.
+            (None, Some(_), None) if after.outcome.is_unverifiable() => None,
             (Some(_), ..) if !self.is_change() => None,
             (.., Some(event)) => Some(event.as_ref().to_owned()),
             (None, Some(_), None) => None,
@@ -196,16 +194,20 @@ impl Transition<'_> {
         is_overtaken: bool,
     ) -> std::io::Result<SendsLine> {
         let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(SendsLine::NOTHING) };
-        let severity = self.severity(installation, outbox, &BoundKey::of(&self.after)).await;
-        let mut event = OutcomeEvent { severity, ..self.event(installation, recorded.visit.request, moment(self.at), !self.is_change()) };
-        if is_overtaken {
-            event.severity = Severity::Update;
-        }
+        let key = BoundKey::of(&self.after);
+        let event = self.event(installation, recorded.visit.request, moment(self.at), !self.is_change());
+        // The limits admitted the event when it was first sent, so here they decide only the severity.
+        let admitted = if is_overtaken { None } else { self.admit_event(installation, outbox, &key, &event.id).await };
+        let (severity, drawn) = admitted.unwrap_or((Severity::Update, None));
+        let event = OutcomeEvent { severity, ..event };
         let deadline = Instant::now() + SendDeadline::Worker.for_event();
         let sends = match sent_by(deadline, outbox.put_event(&event)).await {
             Ok(()) => SendsLine { event: Fate::Sent, ..SendsLine::NOTHING },
             Err(NotSent(reason)) => SendsLine { event: Fate::Refused, reason: Some(reason), ..SendsLine::NOTHING },
         };
+        if let (Some(drawn), Fate::Refused) = (&drawn, sends.event) {
+            installation.give_back(&key, drawn).await;
+        }
         self.record_sends(installation, recorded, &sends)?;
         Ok(sends)
     }
@@ -216,12 +218,12 @@ impl Transition<'_> {
     /// As [`Self::publish`].
     pub(super) async fn publish_once_a_day(self, installation: &Installation, recorded: &ApprovalLine) -> std::io::Result<()> {
         let id = self.id().id;
-        if installation.outbox().is_none() || !installation.recent.first_use_of_ended(&id) {
+        if installation.outbox().is_none() || !installation.recent.publishes_ended(&id) {
             return Ok(());
         }
         let (sends, _) = self.send_once(installation, recorded, None, SendDeadline::Browser).await?;
-        if sends.event != Fate::Sent {
-            installation.recent.forget_ended(&id);
+        if sends.event == Fate::Sent {
+            installation.recent.published_ended(&id);
         }
         Ok(())
     }
@@ -262,21 +264,26 @@ impl Transition<'_> {
         installation.records.write(&recorded.dispatched(transition, event.outcome, sends))
     }
 
-    /// Whether the bound of claims admits the event.
-    async fn may_send_event(&self, installation: &Installation, key: &BoundKey, draw: &Draw) -> bool {
-        self.basis() == Basis::Finding || self.purpose != Purpose::Outcome || installation.draw(key, draw).await == Drawn::Granted
-    }
-
-    /// What a ticket system should do. A claim alone opens nothing, but for one event of its link, tenant and app in a day: 20 minutes after
-    /// the claim, or at once if nothing will check it.
-    async fn severity(&self, installation: &Installation, outbox: &dyn Outbox, key: &BoundKey) -> Severity {
+    /// The severity of an event that the limits admit, and what it draws: `None` if they do not admit the event. A claim alone opens no
+    /// ticket, except with one event a day for each link, tenant and app: 20 minutes after the claim, or at once if nothing will check it.
+    async fn admit_event(
+        &self,
+        installation: &Installation,
+        outbox: &dyn Outbox,
+        key: &BoundKey,
+        id: &str,
+    ) -> Option<(Severity, Option<Draw>)> {
         let own = if self.unknown_refusal().is_some() { Severity::Open } else { self.after.outcome.severity() };
-        if self.basis() == Basis::Finding || own != Severity::Open || self.purpose == Purpose::Reminder {
-            return own;
+        let (day, event) = (Draw::DayEvent(id.to_owned()), Draw::Event(id.to_owned()));
+        if self.basis() == Basis::Finding || self.purpose == Purpose::EndedLink {
+            return Some((own, None));
         }
         let is_over = self.after.age(installation.clock.now_unix()) >= PROVISIONAL;
-        let is_due = is_over || self.after.askable().is_none() || !outbox.takes_orders();
-        if is_due && installation.draw(key, &Draw::DayEvent).await == Drawn::Granted { own } else { Severity::Update }
+        let is_unchecked = self.after.askable().is_none() || installation.config.verifier_of(self.app).is_none() || !outbox.takes_orders();
+        if own == Severity::Open && (is_over || is_unchecked) && installation.draw(key, &day).await == Drawn::Granted {
+            return Some((own, Some(day)));
+        }
+        (installation.draw(key, &event).await == Drawn::Granted).then_some((own.at_most_update(), Some(event)))
     }
 
     fn record_sends(&self, installation: &Installation, recorded: &ApprovalLine, sends: &SendsLine) -> std::io::Result<()> {

@@ -11,7 +11,7 @@ use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Outcome, Queued};
 use crate::installation::Installation;
 use crate::outbox::Basis;
-use crate::record::{ApprovalLine, Record, RejectedLine};
+use crate::record::{ApprovalLine, Record, RejectedLine, TransitionId};
 use crate::token::receipt;
 use crate::token::ticket::binding;
 
@@ -57,7 +57,8 @@ pub(crate) async fn revisit<'s>(
         Ok(app) => app,
         Err(bar) => {
             let rejected = RejectedLine::Approval(ApprovalLine::new(visitor.visit(installation, kid), &state, None));
-            return Err(visitor.refuse_link(installation, rejected, bar, None, None));
+            let transition = TransitionId::of_ended_link(state.link(), Some(state.ticket), installation.clock.now_unix());
+            return Err(visitor.refuse_link(installation, rejected, bar, Some(transition), None));
         }
     };
     let chain = state.expectation.invitation.as_ref().and_then(|origin| installation.config.chain(origin.chain.as_ref()?));

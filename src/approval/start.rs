@@ -16,7 +16,7 @@ use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, Que
 use crate::env::micros;
 use crate::installation::Installation;
 use crate::outbox::Basis;
-use crate::record::{InvitationLine, LinkLine, Record, RejectedLine};
+use crate::record::{InvitationLine, LinkLine, Record, RejectedLine, TransitionId};
 use crate::token::ticket::{browser_hash, press_id};
 use crate::token::{Invitation, Subject, Ticket};
 
@@ -183,7 +183,8 @@ async fn open<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: 
 fn refused(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, kid: Option<Box<str>>, bar: Bar) -> Refusal {
     let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
     let rejected = RejectedLine::Invitation(line(installation, visitor, invitation, kid, installation.config.app(id)));
-    visitor.refuse_link(installation, rejected, bar, None, None)
+    let transition = TransitionId::of_ended_link(invitation.id, None, installation.clock.now_unix());
+    visitor.refuse_link(installation, rejected, bar, Some(transition), None)
 }
 
 /// An invitation's part of a record. `app` is `None` for a chain and for an app that is not configured.

@@ -66,7 +66,7 @@ impl<'a> Transition<'a> {
             (Agreement::Agrees(_), Some(check)) => state.conclude(check.assessment.verdict, None, Duration::ZERO, state.callback_at),
         };
         let at = state.callback_at;
-        let same = last.filter(|last| last.outcome == outcome);
+        let same = last.filter(|last| last.outcome == outcome && !outcome.is_unverifiable());
         let event = same.map(|last| last.event.clone());
         let after = ApprovalState { outcome, since: at, event, ..state };
         let first = match last.filter(|last| last.outcome != outcome && !outcome.rests_on_a_claim()) {
@@ -172,7 +172,7 @@ impl<'a> Transition<'a> {
     /// The id that record and event share.
     pub(super) fn id(&self) -> TransitionId {
         match self.since {
-            _ if self.purpose == Purpose::EndedLink => TransitionId::of_ended_link(&self.after, self.at),
+            _ if self.purpose == Purpose::EndedLink => TransitionId::of_ended_link(self.after.link(), Some(self.after.ticket), self.at),
             Some(since) => TransitionId::of(&self.after, self.before, since),
             None => TransitionId::of_state(&subject(self.app, &self.after), &self.after, self.at),
         }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::claim::Agreement;
-use super::outcome::{GIVE_UP, Severity, span_start};
+use super::outcome::{GIVE_UP, PROVISIONAL, Severity, span_start};
 use super::{ApprovalState, Claim, ErrorClass, Expectation, ExpectedTenant, Outcome, TokenId};
 
 /// Claims for each key that get records of their own: several administrators may share one forwarded link.
@@ -80,14 +80,16 @@ pub enum Draw {
         /// The number of claims.
         most: u32,
     },
-    /// The first order of a chain of checks.
+    /// The first order of a chain of checks of a kind that has none yet. [`Draw::ChainSent`] follows.
     Chain(ChainKind),
+    /// The queue has that order.
+    ChainSent(ChainKind),
     /// The event with this id.
     Event(String),
     /// The record of a transition that a visit to a result page noticed, with this id.
     Visit(String),
-    /// The one event of a day with the outcome's own severity.
-    DayEvent,
+    /// The one event of a day with the outcome's own severity, with its id.
+    DayEvent(String),
 }
 
 /// Claims with the same kind share a chain of checks: the chain runs for the same time, and ends with the same severity.
@@ -95,10 +97,11 @@ pub enum Draw {
 pub struct ChainKind(u8);
 
 impl ChainKind {
-    /// The kind of an outcome that rests on a claim.
-    pub(crate) fn of(claim: &Claim, outcome: Outcome) -> Self {
-        let lasts_a_day = outcome.can_change(GIVE_UP / 2);
-        let bits = [claim.error().is_some(), lasts_a_day, outcome.severity() == Severity::Open];
+    /// The kind of an outcome that rests on a claim, which arrived at the second `at`. A chain's frequent checks last as long as a span, so
+    /// a success in the second half of the span has a chain of its own.
+    pub(crate) fn of(claim: &Claim, outcome: Outcome, at: u64) -> Self {
+        let is_late_success = *claim == Claim::Success && at - span_start(at) >= PROVISIONAL.as_secs() / 2;
+        let bits = [is_late_success, claim.error().is_some(), outcome.can_change(GIVE_UP / 2), outcome.severity() == Severity::Open];
         Self(bits.into_iter().fold(0, |kind, bit| kind << 1 | u8::from(bit)))
     }
 }
@@ -107,7 +110,7 @@ impl Draw {
     /// The start of the period that a bound counts in, in seconds since 1970, at the second `now`. The bound of the day has a key of its own.
     pub(crate) fn period(&self, key: &BoundKey, now: u64) -> (u64, String) {
         match self {
-            Self::DayEvent => (now - now % 86_400, format!("{} day", key.0)),
+            Self::DayEvent(_) => (now - now % 86_400, format!("{} day", key.0)),
             _ => (span_start(now), key.0.to_string()),
         }
     }
@@ -120,10 +123,8 @@ pub enum Drawn {
     Granted,
     /// Beyond the bound: it is only counted.
     Counted {
-        /// The first claim that is only counted.
+        /// The first claim that is only counted, unless its event was sent already.
         is_first: bool,
-        /// Whether a chain of checks has begun for this key.
-        has_chain: bool,
     },
 }
 
@@ -132,12 +133,16 @@ pub enum Drawn {
 pub(crate) struct Spent {
     claims: u32,
     classes: u16,
-    chains: u8,
+    chains: u16,
     events: Vec<String>,
     visits: Vec<String>,
     is_counting: bool,
-    day_event: bool,
+    notices: u8,
+    day_event: Option<String>,
 }
+
+/// How often the event that further claims are only counted is tried in a span.
+const MOST_NOTICES: u8 = 3;
 
 impl Spent {
     /// Draws, if the bound allows it.
@@ -152,31 +157,34 @@ impl Spent {
                 }
                 granted
             }
-            Draw::Chain(kind) => {
-                let bit = 1_u8 << kind.0;
-                let granted = self.chains & bit == 0;
-                self.chains |= bit;
-                granted
+            Draw::Chain(kind) => self.chains & (1_u16 << kind.0) == 0,
+            Draw::ChainSent(kind) => {
+                self.chains |= 1_u16 << kind.0;
+                true
             }
-            Draw::Event(id) => take(&mut self.events, id, EVENTS),
+            // The same event again: it was not sent, or consumers drop it by its id.
+            Draw::Event(id) => self.events.contains(id) || take(&mut self.events, id, EVENTS),
             Draw::Visit(id) => take(&mut self.visits, id, VISITS),
-            Draw::DayEvent => !std::mem::replace(&mut self.day_event, true),
+            Draw::DayEvent(id) => self.day_event.get_or_insert_with(|| id.clone()) == id,
         };
         if granted {
             return Drawn::Granted;
         }
         let is_first = matches!(draw, Draw::Claim { .. }) && !std::mem::replace(&mut self.is_counting, true);
-        Drawn::Counted { is_first, has_chain: self.chains != 0 }
+        Drawn::Counted { is_first }
     }
 
     /// Gives back what could not be sent.
     pub(crate) fn give_back(&mut self, draw: &Draw) {
         match draw {
-            Draw::Claim { .. } => self.is_counting = false,
-            Draw::Chain(kind) => self.chains &= !(1_u8 << kind.0),
+            Draw::Claim { .. } => {
+                self.notices = self.notices.saturating_add(1);
+                self.is_counting = self.notices >= MOST_NOTICES;
+            }
+            Draw::Chain(kind) | Draw::ChainSent(kind) => self.chains &= !(1_u16 << kind.0),
             Draw::Event(id) => self.events.retain(|other| other != id),
             Draw::Visit(id) => self.visits.retain(|other| other != id),
-            Draw::DayEvent => self.day_event = false,
+            Draw::DayEvent(id) => drop(self.day_event.take_if(|drawn| drawn == id)),
         }
     }
 }
@@ -191,6 +199,8 @@ fn take(ids: &mut Vec<String>, id: &str, most: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -203,24 +213,25 @@ mod tests {
         #[test]
         fn any_claims_cost_few_records_orders_and_events(draws in prop::collection::vec((0..6_u8, 0..9_u8, 0..40_u8), 0..400)) {
             let mut spent = Spent::default();
-            let (mut claims, mut chains, mut events, mut visits, mut firsts) = (0, 0, 0, 0, 0);
+            let (mut claims, mut visits, mut firsts) = (0, 0, 0);
+            let (mut events, mut days) = (BTreeSet::new(), BTreeSet::new());
             for (kind, class, id) in draws {
                 let draw = match kind {
                     0..3 => claim(class),
-                    3 => Draw::Chain(ChainKind(class % 8)),
+                    3 => Draw::DayEvent(format!("d{id}")),
                     4 => Draw::Event(format!("e{id}")),
                     _ => Draw::Visit(format!("v{id}")),
                 };
                 match (spent.draw(&draw), draw) {
                     (Drawn::Granted, Draw::Claim { .. }) => claims += 1,
-                    (Drawn::Granted, Draw::Chain(_)) => chains += 1,
-                    (Drawn::Granted, Draw::Event(_)) => events += 1,
+                                        (Drawn::Granted, Draw::Event(id)) => drop(events.insert(id)),
                     (Drawn::Granted, Draw::Visit(_)) => visits += 1,
-                    (Drawn::Granted, Draw::DayEvent) => {}
-                    (Drawn::Counted { is_first, .. }, _) => firsts += u32::from(is_first),
+                    (Drawn::Granted, Draw::DayEvent(id)) => drop(days.insert(id)),
+                    (Drawn::Granted, Draw::Chain(_) | Draw::ChainSent(_)) => {}
+                    (Drawn::Counted { is_first }, _) => firsts += u32::from(is_first),
                 }
             }
-            prop_assert!(claims <= 13 && chains <= 8 && events <= 8 && visits <= 2 && firsts <= 1);
+            prop_assert!(claims <= 13 && events.len() <= 8 && days.len() <= 1 && visits <= 2 && firsts <= 1);
         }
     }
 
@@ -239,18 +250,37 @@ mod tests {
     #[test]
     fn what_could_not_be_sent_is_drawn_again() {
         let mut spent = Spent::default();
-        for draw in [Draw::Chain(ChainKind(3)), Draw::Event("e".into()), Draw::Visit("v".into()), Draw::DayEvent] {
+        for draw in [Draw::Visit("v".into()), Draw::DayEvent("d".into())] {
+            let other = if let Draw::DayEvent(_) = draw { Draw::DayEvent("other".into()) } else { draw.clone() };
             assert_eq!(spent.draw(&draw), Drawn::Granted);
-            assert!(matches!(spent.draw(&draw), Drawn::Counted { .. }));
+            assert!(matches!(spent.draw(&other), Drawn::Counted { .. }));
             spent.give_back(&draw);
-            assert_eq!(spent.draw(&draw), Drawn::Granted);
+            assert_eq!(spent.draw(&other), Drawn::Granted);
         }
+        let chain = ChainKind(3);
+        assert_eq!(spent.draw(&Draw::Chain(chain)), Drawn::Granted, "until the queue has the order");
+        assert_eq!(spent.draw(&Draw::Chain(chain)), Drawn::Granted);
+        spent.draw(&Draw::ChainSent(chain));
+        assert!(matches!(spent.draw(&Draw::Chain(chain)), Drawn::Counted { .. }));
+    }
+
+    #[test]
+    fn the_counted_event_is_tried_a_few_times() {
+        let mut spent = Spent::default();
+        let mut firsts = 0;
+        for _ in 0..100 {
+            if spent.draw(&claim(2)) == (Drawn::Counted { is_first: true }) {
+                firsts += 1;
+                spent.give_back(&claim(2));
+            }
+        }
+        assert_eq!(firsts, MOST_NOTICES);
     }
 
     #[test]
     fn a_row_of_the_store_keeps_all_of_a_bound() {
         let mut spent = Spent::default();
-        for draw in [claim(1), claim(8), Draw::Chain(ChainKind(7)), Draw::Event("e".into()), Draw::Visit("v".into())] {
+        for draw in [claim(1), claim(8), Draw::ChainSent(ChainKind(7)), Draw::Event("e".into()), Draw::Visit("v".into())] {
             spent.draw(&draw);
         }
         assert_eq!(serde_json::from_str::<Spent>(&serde_json::to_string(&spent).unwrap()).unwrap(), spent);

@@ -16,6 +16,16 @@ pub enum Severity {
     Close,
 }
 
+impl Severity {
+    /// The severity of an event that may open no ticket.
+    pub(crate) fn at_most_update(self) -> Self {
+        match self {
+            Self::Open => Self::Update,
+            Self::Update | Self::Close => self,
+        }
+    }
+}
+
 /// How long after the callback another check can change an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CanChange {

@@ -1,8 +1,10 @@
 //! Applies the bounds on claims: in the store of `serve` for the whole installation, elsewhere in this process.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use hashlink::LruCache;
+use tokio::time::timeout;
 
 use super::Installation;
 use crate::consent::claim_bound::Spent;
@@ -11,6 +13,9 @@ use crate::sync::locked;
 
 /// Most keys in memory. Links come from the operator, so a stranger cannot evict another link's key.
 const CAPACITY: usize = 4_096;
+
+/// A store that needs longer keeps a browser waiting: then the bounds of this process apply.
+const LONGEST_DRAW: Duration = Duration::from_millis(300);
 
 /// What was drawn in this process, by key and start of the period.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ impl Installation {
     pub(crate) async fn draw(&self, key: &BoundKey, draw: &Draw) -> Drawn {
         let period = draw.period(key, self.clock.now_unix());
         let kept = match self.outbox() {
-            Some(outbox) => outbox.draw(&period, draw).await,
+            Some(outbox) => timeout(LONGEST_DRAW, outbox.draw(&period, draw)).await.ok().flatten(),
             None => None,
         };
         kept.unwrap_or_else(|| self.bounds.with(period, |spent| spent.draw(draw)))

@@ -40,13 +40,13 @@ type SentLock = Arc<AsyncMutex<Sent>>;
 #[derive(Debug)]
 pub(crate) struct Recent {
     arrivals: Mutex<LruCache<(TokenId, ClaimKind), OffsetDateTime>>,
-    sent: Mutex<LruCache<(String, ClaimKind), SentLock>>,
+    sent: Mutex<LruCache<(String, Option<ClaimKind>), SentLock>>,
     handled: Mutex<LruCache<TokenId, Arc<AsyncMutex<bool>>>>,
     events: Mutex<LruCache<String, String>>,
     reached: Mutex<LruCache<String, u64>>,
     said: Mutex<LruCache<String, (Outcome, String, OffsetDateTime)>>,
     verifier_claims: Mutex<LruCache<(TenantId, ProfileId), u64>>,
-    ended_links: Mutex<LruCache<String, ()>>,
+    ended_links: Mutex<LruCache<String, u8>>,
 }
 
 impl Recent {
@@ -68,9 +68,10 @@ impl Recent {
         arrived.min(get_or_put(&self.arrivals, (ticket, kind(claim)), || arrived))
     }
 
-    /// Which messages of a transition this process sent: 10,000 replays of a ticket send one order and one event.
-    pub(crate) fn sent(&self, transition: String, claim: &Claim) -> SentLock {
-        get_or_put(&self.sent, (transition, kind(claim)), || Arc::new(AsyncMutex::new(Sent::NOTHING)))
+    /// Which messages of a transition this process sent: 10,000 replays of a ticket send one order and one event. An outcome that rests on a
+    /// claim has messages for each kind of claim.
+    pub(crate) fn sent(&self, transition: String, claim: Option<&Claim>) -> SentLock {
+        get_or_put(&self.sent, (transition, claim.map(kind)), || Arc::new(AsyncMutex::new(Sent::NOTHING)))
     }
 
     /// Whether a transition is the first one whose event has this id.
@@ -95,14 +96,19 @@ impl Recent {
         locked(&self.said).peek(subject).map(|(outcome, ..)| *outcome)
     }
 
-    /// Whether this is the first use of an ended link on its day. `transition` contains both.
-    pub(crate) fn first_use_of_ended(&self, transition: &str) -> bool {
-        locked(&self.ended_links).insert(transition.to_owned(), ()).is_none()
+    /// Whether a use of an ended link on its day leads to an event: the first use does, and a few later ones if the event could not be sent.
+    /// `transition` contains link and day.
+    pub(crate) fn publishes_ended(&self, transition: &str) -> bool {
+        const MOST_ATTEMPTS: u8 = 3;
+        let mut ended = locked(&self.ended_links);
+        let attempts = ended.entry(transition.to_owned()).or_insert(0);
+        *attempts = attempts.saturating_add(1);
+        *attempts <= MOST_ATTEMPTS
     }
 
-    /// Forgets that use: its event could not be sent.
-    pub(crate) fn forget_ended(&self, transition: &str) {
-        locked(&self.ended_links).remove(transition);
+    /// Notes that this event was sent.
+    pub(crate) fn published_ended(&self, transition: &str) {
+        locked(&self.ended_links).insert(transition.to_owned(), u8::MAX);
     }
 
     /// Notes an accepted event.

@@ -571,8 +571,9 @@ impl Record {
             Self::Seen(line) => (invitation(line)?, "seen".to_owned(), 3),
             Self::Started(line) => (invitation(line)?, format!("started {:?}", line.link.app), 5),
             // Several tickets of one link may reach the same outcome: each of the first ones has its own line.
-            Self::Concluded { conclusion: ConclusionLine { transition, claimed, .. }, .. } => {
-                (Self::token_of(&claimed.approval), format!("concluded {}", transition.id), 10)
+            Self::Concluded { conclusion: ConclusionLine { outcome, claimed, .. }, .. } => {
+                let LinkLine { app, .. } = &claimed.approval.link;
+                (Self::token_of(&claimed.approval), format!("concluded {app:?} {}", outcome.after.name()), 10)
             }
             Self::Shown(ConclusionLine { transition, claimed, .. }) => {
                 (Self::token_of(&claimed.approval), format!("shown {}", transition.id), 5)

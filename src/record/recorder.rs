@@ -70,8 +70,19 @@ impl Recorder {
     /// # Errors
     /// Those of the sink. Then the caller must not report the event as recorded, and must not call Microsoft.
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
+        self.write_unless_repeated(record, record.repeatable())
+    }
+
+    /// As [`Self::write`], for a record that the limit on its claim has admitted: no other limit holds it back.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub(crate) fn write_admitted(&self, record: &Record) -> io::Result<()> {
+        self.write_unless_repeated(record, None)
+    }
+
+    fn write_unless_repeated(&self, record: &Record, repeatable: Option<Repeatable>) -> io::Result<()> {
         self.put_ended_counts()?;
-        let repeatable = record.repeatable();
         let verdict = match &repeatable {
             Some(line) => locked(&self.limits).admit(line, self.clock.now_unix()),
             None if record.is_of_stranger() => locked(&self.limits).admit_stranger(),

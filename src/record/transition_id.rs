@@ -43,8 +43,8 @@ impl TransitionId {
     }
 
     /// The use of a link that was revoked or has expired, on the day of `at`: one id for a day, however often it is used.
-    pub(crate) fn of_ended_link(state: &ApprovalState, at: u64) -> Self {
-        Self { id: hashed_id(&format!("ended {} {}", state.link(), at / 86_400)), ticket: Some(state.ticket) }
+    pub(crate) fn of_ended_link(link: TokenId, ticket: Option<TokenId>, at: u64) -> Self {
+        Self { id: hashed_id(&format!("ended {link} {}", at / 86_400)), ticket }
     }
 
     /// The report that further claims of a link are only counted in the 20 minutes around `at`.

@@ -62,6 +62,8 @@ impl Deliveries {
 
 /// How many orders and events together are held in memory while another process has the store.
 const MOST_HELD: usize = 1_000;
+/// How many of them are orders of one tenant.
+const MOST_ORDERS_HELD: usize = 8;
 
 /// Where orders and events go.
 #[derive(Debug)]
@@ -78,8 +80,22 @@ enum Place {
 struct OutboxMessage {
     due: u64,
     item: StoredItem,
-    /// The subject of an event, and what it says. `None` for an order.
-    statement: Option<(String, Statement)>,
+    content: MessageContent,
+}
+
+impl OutboxMessage {
+    /// Whether this order's tenant already has its share of the memory. A visit to a result page repeats an order that is only held.
+    fn is_one_too_many(&self, held: &VecDeque<Self>) -> bool {
+        let is_order = |message: &Self| matches!(message.content, MessageContent::Order);
+        is_order(self) && held.iter().filter(|other| is_order(other) && other.item.id == self.item.id).count() >= MOST_ORDERS_HELD
+    }
+}
+
+#[derive(Debug, Clone)]
+enum MessageContent {
+    Order,
+    /// With the event's subject and what it states about it; `None` if it states nothing new.
+    Event(Option<(String, Statement)>),
 }
 
 /// Where a message was put.
@@ -168,7 +184,7 @@ impl StoreOutbox {
     async fn keep(&self, message: OutboxMessage) -> Result<PutIn, NotSent> {
         let store = match &mut *locked(&self.place) {
             Place::Store(store) => store.clone(),
-            Place::Memory(messages) if messages.len() < MOST_HELD => {
+            Place::Memory(messages) if messages.len() < MOST_HELD && !message.is_one_too_many(messages) => {
                 messages.push_back(message);
                 return Ok(PutIn::Memory);
             }
@@ -179,15 +195,18 @@ impl StoreOutbox {
         Ok(PutIn::Store)
     }
 
-    async fn put(&self, store: &Store, OutboxMessage { due, item, statement }: OutboxMessage) -> Result<(), StoreFault> {
-        match statement {
-            Some((subject, said)) => {
+    async fn put(&self, store: &Store, OutboxMessage { due, item, content }: OutboxMessage) -> Result<(), StoreFault> {
+        match content {
+            MessageContent::Event(statement) => {
                 let event = item.id.clone();
-                store.put_event(due, item, subject, said).await?;
+                match statement {
+                    Some((subject, said)) => store.put_event(due, item, subject, said).await?,
+                    None => store.put(Queue::Deliveries, due, item).await?,
+                }
                 self.deliveries.notify_one();
                 store.deliveries().waits(&event);
             }
-            None => {
+            MessageContent::Order => {
                 if orders::is_carrying_out() {
                     store.put_following(due, item).await?;
                 } else {
@@ -210,7 +229,7 @@ impl StoreOutbox {
     async fn keep_order(&self, body: String, group: String, delay: Duration) -> Result<(), NotSent> {
         let now = millis_of(self.clock.now());
         let item = StoredItem { id: group, body, failures: 0, since: now };
-        match self.keep(OutboxMessage { due: now.saturating_add(millis(delay)), item, statement: None }).await? {
+        match self.keep(OutboxMessage { due: now.saturating_add(millis(delay)), item, content: MessageContent::Order }).await? {
             PutIn::Store => Ok(()),
             // The page must not promise a check that only the end of another process makes possible.
             PutIn::Memory => Err(NotSent("held".into())),
@@ -219,8 +238,8 @@ impl StoreOutbox {
 }
 
 /// Records that an event was accepted and is lost.
-fn note_lost(installation: &Installation, OutboxMessage { item, statement, .. }: &OutboxMessage) {
-    if statement.is_none() {
+fn note_lost(installation: &Installation, OutboxMessage { item, content, .. }: &OutboxMessage) {
+    if matches!(content, MessageContent::Order) {
         return;
     }
     if let Err(error) = dead_letters::record(installation, &item.id, 0, dead_letters::NOT_STORED) {
@@ -284,7 +303,7 @@ impl Outbox for StoreOutbox {
             let now = millis_of(self.clock.now());
             let item = StoredItem { id: event.id.clone(), body: payload, failures: 0, since: now };
             let statement = (!event.counted).then(|| (event.subject.clone(), event.statement()));
-            self.keep(OutboxMessage { due: now, item, statement }).await.map(drop)
+            self.keep(OutboxMessage { due: now, item, content: MessageContent::Event(statement) }).await.map(drop)
         })
     }
 }

@@ -103,14 +103,20 @@ struct Payload<'a> {
 #[derive(Deserialize)]
 struct PayloadData<'a> {
     #[serde(borrow)]
-    subject: Cow<'a, str>,
+    tenant: PayloadTenant<'a>,
 }
 
-/// The group that takes turns with others: an order's tenant, or an event's subject. Items that name none are one group.
+#[derive(Deserialize)]
+struct PayloadTenant<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+}
+
+/// The group that takes turns with others: the tenant of an order or an event. Items that name none are one group.
 fn group<'a>(queue: Queue, (id, body, ..): (&'a str, &'a str, u32, u64)) -> Cow<'a, str> {
     match queue {
         Queue::Orders => id.into(),
-        Queue::Deliveries => serde_json::from_str::<Payload<'_>>(body).map_or(Cow::Borrowed(""), |payload| payload.data.subject),
+        Queue::Deliveries => serde_json::from_str::<Payload<'_>>(body).ok().and_then(|payload| payload.data.tenant.id).unwrap_or_default(),
     }
 }
 
