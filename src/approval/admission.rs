@@ -1,5 +1,5 @@
-//! Decides what a visitor's token may cause, in one place for all kinds of tokens: whether its link was revoked, has expired or names an
-//! app that is not configured, and whether a claim is recorded. It also refuses visitors.
+//! Admits or refuses a visitor's token, in one place for all kinds of tokens. A token is refused if its link was revoked, has expired or
+//! names an app that is not configured. This file also decides whether a claim gets records of its own.
 
 use std::net::IpAddr;
 
@@ -17,24 +17,25 @@ use crate::token::{Flaw, Invitation, Signer, Ticket};
 pub(crate) struct Visitor<'a> {
     /// The service that delivered the request.
     pub(crate) front_door: FrontDoor,
-    /// As the front door knows it, never from a header that the visitor can write.
+    /// The address that the front door reports. It never comes from a header that the visitor can write.
     pub(crate) address: Option<(IpAddr, AddressSource)>,
     /// The `User-Agent` header.
     pub(crate) browser: Option<&'a str>,
     /// The size of query and body together.
     pub(crate) bytes: usize,
-    /// A program that reads the answer to this request and follows no redirect.
+    /// Whether the visitor is a program, which reads the answer to this request and follows no redirect.
     pub(crate) is_program: bool,
     /// The secret in the browser's cookie.
     pub(crate) secret: Option<&'a str>,
-    /// The claim of a verifier, in the browser's other cookie.
+    /// The cookie that says this browser claimed to have approved a verifier.
     pub(crate) verifier_claim: Option<&'a str>,
 }
 
-/// Why a visitor gets no result. A record exists for each, except for [`Refusal::NotRecorded`].
+/// Why a visitor gets no result. Each refusal has been recorded, except for [`Refusal::NotRecorded`].
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The page of this outcome explains it. All flaws of a token have the same page, so that a forger never learns which part failed.
+    /// The page of this outcome explains the refusal. All flaws of a token lead to the same page, so that a forger never learns which part
+    /// failed.
     Outcome(Outcome),
     /// The key secret cannot be read: a fault of the installation.
     KeysUnavailable,
@@ -57,13 +58,13 @@ impl Visitor<'_> {
         visit
     }
 
-    /// Records a request without a genuine token. `unknown` counts the parameters with unknown names.
+    /// Records a request that has no genuine token, and returns the refusal. `unknown` is the number of parameters with unknown names.
     pub(crate) fn refuse(&self, installation: &Installation, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Refusal {
         let rejected = RejectedLine::Stranger(self.visit(installation, None));
         self.refuse_link(installation, rejected, Bar { outcome, reason }, None, unknown)
     }
 
-    /// Records a request with a genuine token that is barred.
+    /// Records a refused request, and returns the refusal.
     pub(super) fn refuse_link(
         &self,
         installation: &Installation,
@@ -87,7 +88,7 @@ impl Visitor<'_> {
         }
     }
 
-    /// Verifies and decodes a visitor's token. Also returns the name of its key.
+    /// Verifies and decodes a visitor's token. Also returns the name of the key that signed the token.
     pub(super) async fn open<T>(
         &self,
         installation: &Installation,
@@ -106,11 +107,12 @@ impl Visitor<'_> {
     }
 }
 
-/// Opens a token of any kind. If it names an unknown key, that key may be newer than our copy: we read the key secret again, at most once a
-/// minute, and retry once. Also returns the name of the token's key, if that key belongs to this installation or did.
+/// Opens a token of any kind. An unknown key may be newer than our copy of the key secret. So if the token names one, we read the key
+/// secret again, at most once a minute, and retry once. Also returns the name of the token's key, if that is a current or former key of
+/// this installation.
 ///
 /// # Errors
-/// [`KeysUnavailable`]; inside, the token's [`Flaw`].
+/// [`KeysUnavailable`] if the key secret cannot be read. A [`Flaw`] of the token is the inner result.
 pub async fn open<T>(
     installation: &Installation,
     token: &str,
@@ -128,7 +130,7 @@ pub async fn open<T>(
     Ok((opened, if is_of_known_key { kid_unchecked(token) } else { None }))
 }
 
-/// Why a genuine token may not be used.
+/// Why we refuse a request: the outcome for its page, and the reason for its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bar {
     pub(super) outcome: Outcome,
@@ -142,23 +144,23 @@ impl Bar {
     pub(super) const ORDER_EXPIRED: Self = Self { outcome: Outcome::LinkExpired, reason: "order_expired" };
     pub(super) const NO_TENANT: Self = Self { outcome: Outcome::LinkRevoked, reason: "order_without_tenant" };
 
-    /// All flaws have one outcome.
+    /// The bar for a token that is not genuine. All flaws have the same outcome.
     pub(super) fn of(flaw: Flaw) -> Self {
         Self { outcome: Outcome::LinkDamaged, reason: flaw.reason() }
     }
 }
 
-/// A genuine token. The numbers are its expiry, in seconds since 1970.
+/// A genuine token. The number is the token's expiry in seconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Token<'a> {
     Invitation(&'a Invitation),
     Ticket(&'a Ticket),
     Receipt(&'a ApprovalState, u64),
-    /// An order, with the state that it remembers.
+    /// The state that an order contains.
     Order(&'a ApprovalState, u64),
 }
 
-/// Whether a token may still be used. A revoked token that has also expired counts as revoked.
+/// Returns an error if a token was revoked or has expired. A token that was revoked and has expired counts as revoked.
 pub(super) fn admit(installation: &Installation, token: Token<'_>) -> Result<(), Bar> {
     let (links, now) = (&installation.config.links, installation.clock.now_unix());
     let has_ended = |ends: u64| now > ends.saturating_add(links.leeway.as_secs());
@@ -181,25 +183,25 @@ pub(super) fn admit(installation: &Installation, token: Token<'_>) -> Result<(),
     }
 }
 
-/// The app of a token.
+/// The app that a token names.
 pub(super) fn app<'s>(installation: &'s Installation, id: &ProfileId) -> Result<&'s ConfiguredApp, Bar> {
     installation.config.app(id).ok_or(Bar::NOT_CONFIGURED)
 }
 
-/// Whether a claim is recorded, or only counted.
+/// Whether a claim gets its own records, or is a counted claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bound {
-    /// It has its own records, order and event.
+    /// The claim gets its own records, order and event.
     InFull,
-    /// It has none, and causes no check.
+    /// A counted claim: it gets no records, order or event of its own, and starts no check.
     Counted {
-        /// The first such claim of its link in this span.
+        /// Whether this is the first counted claim of its link, tenant and app in this span.
         is_first: bool,
     },
 }
 
 impl Bound {
-    /// Draws for a claim of this approval.
+    /// Uses up one claim of the approval's limit, if one is left.
     pub(super) async fn draw(installation: &Installation, state: &ApprovalState, class: ClaimClass) -> Self {
         let most = match state.expectation.tenant {
             ExpectedTenant::Tenant(_) => FULL_CLAIMS,

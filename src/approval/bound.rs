@@ -1,4 +1,4 @@
-//! Applies the bounds on what rests on a claim alone ([`claim_bound`](crate::consent::claim_bound)): the claims beyond them are counted.
+//! Applies the limits on claims ([`claim_bound`](crate::consent::claim_bound)) to transitions that rest on a claim.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::outbox::{Basis, Outbox};
 use crate::record::ApprovalLine;
 
 impl Transition<'_> {
-    /// Counts a claim without records of its own. The first one of a span leads to an event, which says that further ones are counted.
+    /// Processes a counted claim. The first counted claim of a span causes an event, which reports that further claims are only counted.
     /// Returns the state for the next receipt.
     ///
     /// # Errors
-    /// A line cannot be written.
+    /// The sink's error, if a record cannot be written.
     pub(super) async fn count(self, installation: &Installation, recorded: &ApprovalLine, bound: Bound) -> std::io::Result<ApprovalState> {
         installation.records.count(recorded)?;
         if bound == (Bound::Counted { is_first: true }) {
@@ -35,12 +35,14 @@ impl Transition<'_> {
         Ok(ApprovalState { queued, ..self.after })
     }
 
-    /// Whether a visit to a result page may record this transition, which rests on a claim.
+    /// Whether a visit to a result page may record this transition, whose outcome rests on a claim. If so, this call uses up one visit of
+    /// the limit.
     pub(super) async fn may_record_visit(&self, installation: &Installation) -> bool {
         installation.draw(&BoundKey::of(&self.after), &Draw::Visit(self.id().id)).await == Drawn::Granted
     }
 
-    /// Whether the event of the day is due for this outcome, which rests on a claim for 20 minutes already. If so, it is drawn.
+    /// Whether to publish the event of the day now: the outcome still rests on a claim 20 minutes after the callback, has the severity
+    /// "open", and no event of the day exists yet. If so, this call uses up the event of the day.
     pub(super) async fn is_due(&self, installation: &Installation) -> bool {
         let is_over = self.after.age(installation.clock.now_unix()) >= PROVISIONAL;
         let opens = self.basis() == Basis::Claim && self.after.outcome.severity() == Severity::Open;
@@ -49,7 +51,7 @@ impl Transition<'_> {
         is_over && opens && takes_events && installation.draw(&key, &Draw::DayEvent(self.id().id)).await == Drawn::Granted
     }
 
-    /// The draw for the order of a new chain of checks. `None`: a finding has no bound.
+    /// Which limit the first order of a chain of checks uses up. `None` if the outcome rests on a finding, which has no limit.
     pub(super) fn chain_draw(&self) -> Option<Draw> {
         (self.basis() == Basis::Claim).then(|| Draw::Chain(self.chain_kind()))
     }
@@ -58,7 +60,7 @@ impl Transition<'_> {
         ChainKind::of(&self.after.claim, self.after.outcome, self.after.callback_at)
     }
 
-    /// The outcome that was said last about the subject, as far as this process knows.
+    /// The outcome that this process published last about the subject, or the outcome of this transition if it has published none.
     pub(super) fn said_last(&self, installation: &Installation) -> Outcome {
         installation.recent.last_outcome(&subject(self.app, &self.after)).unwrap_or(self.after.outcome)
     }

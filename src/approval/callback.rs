@@ -1,5 +1,6 @@
-//! A callback: open the ticket, admit it, record the claim, check, conclude, record, publish. Cheap steps come first and outbound calls
-//! last, and the record of a step is flushed before its effect (laws 2 and 3).
+//! Processes a callback: opens and admits the ticket, records the claim, checks, concludes and records the outcome, and publishes the
+//! outcome. Cheap steps come first and outbound calls last. We flush a record before we call Microsoft, send a message or answer (laws 2
+//! and 3).
 
 use std::num::NonZeroUsize;
 use std::time::Instant;
@@ -27,9 +28,9 @@ use crate::token::ticket::Life;
 /// A callback that carried a `state`.
 #[derive(Debug)]
 pub(crate) struct CallbackRequest<'a> {
-    /// The `state`, which should be a ticket.
+    /// The value of `state`, which should be a ticket.
     pub(crate) state: &'a RawState,
-    /// Microsoft's answer, as the browser carried it.
+    /// The claim and the other parameters of the query.
     pub(crate) callback: &'a Callback,
     /// When the request arrived.
     pub(crate) started: Instant,
@@ -38,11 +39,11 @@ pub(crate) struct CallbackRequest<'a> {
 /// The result of a callback.
 #[derive(Debug)]
 pub(crate) struct CallbackReply<'a> {
-    /// The address of the result page. `None` for a program, and if no key can sign a receipt.
+    /// The address of the result page. `None` if the visitor is a program, or if no key can sign a receipt.
     pub(crate) address: Option<String>,
-    /// The result. Without the address it cannot be checked again.
+    /// The result. If there is no address, the visitor cannot ask for another check of this result.
     pub(crate) view: ApprovalView<'a>,
-    /// For the browser's cookie.
+    /// The value of the cookie that remembers the claim of a verifier, if the callback contains such a claim.
     pub(crate) verifier_claim: Option<VerifierClaim>,
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn receive<'s>(
             let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation, kid), &state, None) };
             let transition = Some(TransitionId::of_ended_link(state.link(), Some(state.ticket), state.callback_at));
             let refusal = visitor.refuse_link(installation, RejectedLine::Approval(approval.clone()), bar, transition, unknown);
-            // The sender of the link learns that an administrator tried to use it.
+            // The event reports to the sender of the link that an administrator tried to use the link.
             if let (Refusal::Outcome(_), Some(app)) = (&refusal, installation.config.app(&expectation.app)) {
                 let at = state.callback_at;
                 let ended = Transition { purpose: Purpose::EndedLink, ..Transition::concluded(app, state, None, at, None) };
@@ -125,21 +126,22 @@ pub(crate) async fn receive<'s>(
     Ok(CallbackReply { address: address.filter(|_| !visitor.is_program), view, verifier_claim })
 }
 
-/// The damage that did not hinder reading the callback.
+/// Lists damage to the callback that did not keep us from reading the callback.
 fn mangling(appended: &str, ampersands: usize) -> Vec<ManglingLine> {
     let appended = (Mangling::of(appended), appended.len());
     let found = [appended, (Mangling::EscapedAmpersand, ampersands * AMPERSAND.len())];
     found.into_iter().filter(|(_, bytes)| *bytes > 0).map(|(kind, bytes)| ManglingLine { kind, bytes }).collect()
 }
 
-/// The time from which a check counts for a claim. For a success claim, and for a direct link, which people use for weeks: its arrival. For
-/// other claims: the end of the second in which the ticket was issued.
+/// Returns the earliest beginning of a check that counts for a claim. A success claim needs a check that began after the claim arrived. So
+/// does every claim of a direct link, because people use a direct link for weeks. For other claims, the check only has to begin after the
+/// second in which the ticket was issued.
 fn counts_from(ticket: &Ticket, claim: &Claim, arrived: OffsetDateTime) -> OffsetDateTime {
     let by_arrival = *claim == Claim::Success || ticket.expectation.invitation.is_none();
     if by_arrival { arrived } else { moment(ticket.issued_at.saturating_add(1)).min(arrived) }
 }
 
-/// The state of an approval whose ticket has just come back, before its claim is judged.
+/// The state of an approval whose ticket has just come back, before we conclude an outcome.
 fn state_of(installation: &Installation, visitor: &Visitor<'_>, ticket: &Ticket) -> ApprovalState {
     let links = &installation.config.links;
     let life = ticket.life(installation.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());

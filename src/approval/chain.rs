@@ -1,4 +1,4 @@
-//! A chain of apps: its progress, and its report.
+//! The progress and the report of a chain of apps.
 
 use std::time::Instant;
 
@@ -15,11 +15,11 @@ use crate::installation::Installation;
 pub(crate) struct ChainReport<'a> {
     /// From the configuration.
     pub(crate) chain: &'a Chain,
-    /// The apps in their order.
+    /// The apps, in the order of the chain.
     pub(crate) steps: Vec<ApprovalView<'a>>,
     /// The invitation's address.
     pub(crate) invitation: Option<String>,
-    /// When the invitation ends, seconds since 1970.
+    /// When the invitation expires, in seconds since 1970.
     pub(crate) expires_at: Option<u64>,
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn report<'s>(installation: &'s Installation, state: &ApprovalS
     ChainReport { chain, steps, invitation, expires_at: state.expectation.invitation.as_ref().map(|origin| origin.expires_at) }
 }
 
-/// Checks each app of the chain; a check from the last 30 s counts.
+/// Checks each app of the chain, or reuses its check from the last 30 s.
 pub(super) async fn progress<'s>(
     installation: &'s Installation,
     state: &ApprovalState,
@@ -59,7 +59,7 @@ async fn check_all<'s>(installation: &'s Installation, state: &ApprovalState, ch
     futures_util::future::join_all(steps).await
 }
 
-/// The visit's state for another step of the chain, without a callback of that step.
+/// The state that we assume for a step of the chain that this visit has no callback for.
 fn unopened_step(state: &ApprovalState, app: &ConfiguredApp, installation: &Installation) -> ApprovalState {
     let is_of_verifier = app.profile.verified_by == VerifiedBy::Other(state.expectation.app.clone()) && state.claim.error().is_none();
     ApprovalState {

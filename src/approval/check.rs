@@ -11,17 +11,17 @@ use crate::entra::verifier::{CheckReason, TooSoon};
 use crate::env::moment_of_micros;
 use crate::installation::{Installation, TimedCheck};
 
-/// Time limit of a check while a browser waits.
+/// Longest time for a check while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
-/// Time limit of the check behind the button, which finds existing approvals.
+/// Longest time for the check after a press of the button, which finds existing approvals.
 const BUTTON_BUDGET: Duration = Duration::from_secs(1);
-/// Time limit for a browser's answer, including the time to read the key secret.
+/// Longest time until a browser gets its answer, including the time to read the key secret.
 const CEILING: Duration = Duration::from_millis(3_700);
-/// How long a browser waits for order and event together.
+/// Longest time for sending an order and an event while a browser waits.
 pub(super) const SENDING: Duration = Duration::from_millis(300);
-/// Time limit of a check in the worker, where no browser waits.
+/// Longest time for a check in the worker, where no browser waits.
 const WORKER_BUDGET: Duration = Duration::from_secs(8);
-/// With less time than this, no check starts.
+/// A check while a browser waits gets at least this time, even if the browser's time is almost over.
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
 /// The result of one check.
@@ -38,9 +38,9 @@ pub struct AssessedCheck {
 pub enum NoCheck {
     /// No check can ever change this outcome.
     Never,
-    /// Only the worker verifies the app, and this process serves the public.
+    /// Only the worker may check this app, and this process is not the worker.
     NotHere,
-    /// No earlier check counts, and the next one may not start before this time has passed.
+    /// No earlier check counts, and the next check may not start before this time has passed.
     TooSoon(Duration),
 }
 
@@ -57,7 +57,7 @@ impl AssessedCheck {
         Ok(Self { timed, assessment })
     }
 
-    /// Checks in the rest of a browser's time since `asked`.
+    /// Checks while a browser waits, whose request arrived at `asked`. The time since then shortens the time for the check.
     ///
     /// # Errors
     /// [`NoCheck`]
@@ -76,7 +76,7 @@ impl AssessedCheck {
         Self::within(installation, app, tenant, check_reason, budget).await
     }
 
-    /// For a claim that is only counted: an earlier check, or one that is under way.
+    /// Returns an earlier check for a counted claim, or waits for a check that is under way. Starts no check.
     pub(super) async fn joined(
         installation: &Installation,
         app: &ConfiguredApp,
@@ -106,7 +106,7 @@ impl AssessedCheck {
         Self::in_browser(installation, app, tenant, check_reason(state), asked).await
     }
 
-    /// Checks for a view that concludes nothing: it shows every check that is still valid, with its age.
+    /// Checks for a page that concludes nothing. Such a page may show any check that is still valid, with its age.
     pub(super) async fn overview(
         installation: &Installation,
         app: &ConfiguredApp,
@@ -117,7 +117,7 @@ impl AssessedCheck {
         Self::in_browser(installation, app, tenant, CheckReason::Overview, asked).await
     }
 
-    /// Checks again in the worker, which verifies every app.
+    /// Checks again in the worker, which may check every app.
     pub(super) async fn in_worker(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Result<Self, NoCheck> {
         let tenant = state.askable().ok_or(NoCheck::Never)?;
         Self::within(installation, app, tenant, check_reason(state), WORKER_BUDGET).await
@@ -130,7 +130,7 @@ fn check_reason(state: &ApprovalState) -> CheckReason {
     occasion_of(&state.claim, from, from)
 }
 
-/// Which checks count for a claim that counts from `from`, and first arrived at `first`.
+/// Which checks count for a claim: checks that began at `from` or later. The claim first arrived at `first`.
 pub(super) fn occasion_of(claim: &Claim, from: OffsetDateTime, first: OffsetDateTime) -> CheckReason {
     match claim {
         Claim::Success => CheckReason::Success { from, first },

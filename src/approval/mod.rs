@@ -1,7 +1,7 @@
 //! The life of an approval, with one file for each use case. The routes parse requests and render replies. This module decides, records and
 //! sends.
 //!
-//! A use case takes plain input and returns a plain reply. It knows no HTTP type.
+//! A use case takes plain input and returns a plain reply, without any HTTP type.
 
 pub mod admission;
 mod bound;

@@ -1,4 +1,4 @@
-//! A visit to a receipt: shows the state of an approval and checks again. It needs no session.
+//! Answers a visit to a receipt: shows the state of an approval and checks again. The receipt contains the state, so we need no session.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::token::ticket::binding;
 pub(crate) enum View {
     /// The result page of one app.
     Result,
-    /// The watch page of a companion app, next to the tab in which an administrator approves it.
+    /// The watch page of a companion app. An administrator approves the app in another tab.
     Watch,
     /// The report of all apps of a chain.
     Chain,
@@ -29,7 +29,8 @@ pub(crate) enum View {
 /// The result of a visit.
 #[derive(Debug)]
 pub(crate) enum RevisitReply<'a> {
-    /// Redirects to the address with the new state, so that the next check is compared with the new outcome. Never for a program.
+    /// Redirects to an address whose receipt contains the new state. The next visit then starts from the new outcome. A program never gets
+    /// this reply.
     Renewed(String),
     /// The state of one approval.
     Approval(Box<ApprovalView<'a>>),
@@ -49,7 +50,7 @@ pub(crate) async fn revisit<'s>(
     started: Instant,
 ) -> Result<RevisitReply<'s>, Refusal> {
     let ((mut state, ends), kid) = visitor.open(installation, None, token, receipt::open).await?;
-    // The address may have left the browser that pressed the button.
+    // Another browser than the one that pressed the button may visit this address.
     state.binding = binding(state.browser.as_deref(), state.ticket, visitor.secret);
     let app = match admission::admit(installation, Token::Receipt(&state, ends))
         .and_then(|()| admission::app(installation, &state.expectation.app))
@@ -89,7 +90,7 @@ pub(crate) async fn revisit<'s>(
                 transition.after
             }
         }
-        // An order that the queue refused is sent again. Otherwise only changes are published (law 4: a visit is repeatable).
+        // We retry an order that the queue refused. Apart from that, a visit publishes only changes, because it is repeatable (law 4).
         _ if waits_for_queue(installation, &state) => {
             let transition = Transition::concluded(app, state.clone(), None, installation.clock.now_unix(), check.as_ref());
             let approval = ApprovalLine::new(visitor.visit(installation, kid.clone()), &state, Some(app.profile.client_id));
@@ -111,7 +112,7 @@ pub(crate) async fn revisit<'s>(
     Ok(RevisitReply::Approval(Box::new(ApprovalView { app, state: renewed, outcome, check, address, invitation, chain })))
 }
 
-/// Records that a page shows less than the remembered outcome, because its own check saw less.
+/// Records that a page shows less than the remembered outcome, if the check of this visit saw less.
 fn record_less(
     installation: &Installation,
     (visitor, kid): (&Visitor<'_>, Option<Box<str>>),
@@ -126,8 +127,7 @@ fn record_less(
     installation.records.write(&Record::shown(shown.conclusion(shown.claimed(visitor.visit(installation, kid)))))
 }
 
-/// Whether the queue refused an order that must be sent again. A final outcome never had an order. A receipt that claims one was forged, so
-/// nothing is sent.
+/// Whether we must send an order again that the queue refused. A final outcome needs no order, because no check can change the outcome.
 fn waits_for_queue(installation: &Installation, state: &ApprovalState) -> bool {
     state.queued == Queued::Refused && state.outcome.can_change(state.age(installation.clock.now_unix()))
 }

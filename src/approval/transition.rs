@@ -1,7 +1,7 @@
-//! The only place that changes an approval: state, claim and check determine the outcome. The outcome determines the record line, the
-//! order, the event and the state of the next receipt.
+//! The only place that changes an approval. State, claim and check determine the outcome. The outcome determines the record, the order, the
+//! event and the state of the next receipt.
 //!
-//! A caller writes [`Transition::record`] before it publishes: a record is flushed before anything is sent (law 2).
+//! A caller writes [`Transition::record`] before it publishes the transition, because we flush a record before we send a message (law 2).
 
 use std::time::{Duration, Instant};
 
@@ -21,34 +21,37 @@ use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, Outcom
 #[derive(Debug, Clone)]
 pub(super) struct Transition<'a> {
     pub(super) app: &'a ConfiguredApp,
-    /// What we said last, as far as we know it: `None` for the first outcome, and the same as after if it has become final.
+    /// The outcome that we published last, as far as we know. `None` for the first outcome. The same as the new outcome, if that has only
+    /// become final.
     pub(super) before: Option<Outcome>,
-    /// When `before` was reached, in seconds since 1970. `None` if we do not know what was said last: then this is a statement of state.
+    /// When `before` was reached, in seconds since 1970. `None` if we do not know the outcome that was published last. The event then
+    /// reports the current outcome without a previous one.
     pub(super) since: Option<u64>,
-    /// When it was concluded, in seconds since 1970.
+    /// When we concluded the new outcome, in seconds since 1970.
     pub(super) at: u64,
-    /// When its check began; for a claim alone, when that arrived.
+    /// When the check began. Without a check: when the claim arrived.
     pub(super) as_of: OffsetDateTime,
     /// The state after the transition, with its outcome.
     pub(super) after: ApprovalState,
-    /// The check that led to it.
+    /// The check that led to the transition.
     pub(super) check: Option<&'a AssessedCheck>,
     pub(super) purpose: Purpose,
 }
 
-/// What a transition is published for.
+/// Why we publish a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Its outcome.
+    /// To report the outcome.
     Outcome,
-    /// Its outcome still rests on a claim 20 minutes later: the one event of the day with the outcome's own severity.
+    /// To remind of an outcome that still rests on a claim 20 minutes later. This is the event of the day, which has the outcome's own
+    /// severity.
     Reminder,
-    /// The link was revoked or has expired.
+    /// To report a callback from a link that was revoked or has expired.
     EndedLink,
 }
 
 impl<'a> Transition<'a> {
-    /// The first outcome of a claim. `last` is what was said about its subject before, if we know it.
+    /// The first outcome of a claim. `last` is the last event about the claim's subject, if we know that event.
     pub(super) fn first(
         installation: &Installation,
         app: &'a ConfiguredApp,
@@ -60,8 +63,8 @@ impl<'a> Transition<'a> {
         let outcome = match (agreement, check) {
             (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
             (Agreement::Unbound(_), _) => conclude_unbound(&state.claim),
-            // Only the worker verifies the app, or a check may not start yet. Until then there is only the claim, which says nothing about
-            // an approval: neither that it exists nor, for an error claim, that an earlier one is gone.
+            // There was no check: only the worker may check this app, or the next check may not start yet. A claim alone does not show that
+            // an approval exists. An error claim does not show that an earlier approval is gone.
             (Agreement::Agrees(_), None) => Outcome::Pending,
             (Agreement::Agrees(_), Some(check)) => state.conclude(check.assessment.verdict, None, Duration::ZERO, state.callback_at),
         };
@@ -78,8 +81,9 @@ impl<'a> Transition<'a> {
         first
     }
 
-    /// Applies another check to a state. `is_last`: no check follows. `last` is what was said about the subject, if we know it. If we do not,
-    /// a check after the 20 minutes is a statement of its own: this state may be older than the last one.
+    /// Applies another check to a state. `is_last` says that no check follows. `last` is the last event about the subject, if we know that
+    /// event. If we do not know it, the state may be older than the last event. A check after the 20 minutes then leads to an event about
+    /// the current outcome, even if the outcome is the same.
     pub(super) fn next(
         installation: &Installation,
         app: &'a ConfiguredApp,
@@ -93,7 +97,7 @@ impl<'a> Transition<'a> {
         let last = not_after(check, last);
         let age = age(state, last, now);
         let visible = visible_outcome(installation, state, last, Some(check));
-        // What another claim led to is not held against this one.
+        // Another claim led to the last event, and this check shows nothing. The outcome of one claim does not change that of another.
         let said = match last.filter(|last| !(last.outcome.rests_on_a_claim() && visible.rests_on_a_claim())) {
             Some(Statement { outcome, since, event, .. }) => {
                 ApprovalState { since: *since, event: Some(event.clone()), ..state.changed_to(*outcome, *since) }
@@ -101,7 +105,8 @@ impl<'a> Transition<'a> {
             None => state.clone(),
         };
         let outcome = carry_on(said.outcome, visible, age, is_last);
-        // What was said last stays true for its subject. An approval moves there only with a check of its own that shows it.
+        // The last event stays true for its subject. But this approval changes to the event's outcome only if its own check shows that
+        // outcome.
         let (said, outcome) = if visible == outcome || outcome == state.outcome {
             (said, outcome)
         } else {
@@ -110,13 +115,13 @@ impl<'a> Transition<'a> {
         let changes = outcome != said.outcome;
         let is_statement = is_unknown && age >= PROVISIONAL && (changes || (visible == outcome && outcome != Outcome::Unavailable));
         let after = match (changes, outcome == state.outcome) {
-            // The address remembers the outcome already: a browser that is sent to the next one must not be sent on for ever.
+            // The receipt already contains this outcome. A new step would give each visit a new address, and redirect the browser for ever.
             (true, true) => ApprovalState { step: state.step, ..said.changed_to(outcome, now) },
             (true, false) => said.changed_to(outcome, now),
             (false, true) => ApprovalState { step: state.step, event: said.event.clone().filter(|_| !is_statement), ..said.clone() },
             (false, false) => said.clone(),
         };
-        // If this was said already, the record is about the ticket, and there is no event.
+        // If an event has already reported this outcome, the record shows the change of this ticket alone, and we send no event.
         let (before, since) = if changes { (said.outcome, said.since) } else { (state.outcome, state.since) };
         let before = (changes || !is_statement).then_some(before);
         let since = (!is_statement).then_some(since);
@@ -125,13 +130,13 @@ impl<'a> Transition<'a> {
         if changes { next.reached(installation) } else { next }
     }
 
-    /// A repetition reaches the outcome when the first one in this process did.
+    /// Takes the time of the outcome from the first such transition in this process, if this transition repeats it.
     fn reached(mut self, installation: &Installation) -> Self {
         self.after.since = installation.recent.reached(self.id().id, self.at);
         self
     }
 
-    /// An outcome that was concluded before in the second `at`, or that needs no check.
+    /// A transition to the outcome of `state`, which we concluded in the second `at`.
     pub(super) fn concluded(
         app: &'a ConfiguredApp,
         state: ApprovalState,
@@ -140,12 +145,12 @@ impl<'a> Transition<'a> {
         check: Option<&'a AssessedCheck>,
     ) -> Self {
         let since = span_start(state.callback_at);
-        // A claim arrives within its second.
+        // `at` is the beginning of the second in which the claim arrived, and `counts_from` may be later in that second.
         let as_of = check.map_or_else(|| moment(at).max(moment_of_micros(state.counts_from)), |check| check.timed.at);
         Self { app, before, since: Some(since), at, as_of, after: state, check, purpose: Purpose::Outcome }
     }
 
-    /// The same outcome as final: no automatic check follows.
+    /// A transition that makes the same outcome final: no automatic check follows.
     pub(super) fn settled(&self) -> Self {
         Self { before: Some(self.after.outcome), since: Some(self.after.since), ..self.clone() }
     }
@@ -154,12 +159,13 @@ impl<'a> Transition<'a> {
         self.before != Some(self.after.outcome)
     }
 
-    /// The same outcome, as a reminder that it still rests on a claim.
+    /// A reminder that the same outcome still rests on a claim.
     pub(super) fn reminder(&self) -> Self {
         Self { before: None, since: None, purpose: Purpose::Reminder, ..self.clone() }
     }
 
-    /// Whether Microsoft showed the outcome, now or before. A service principal alone shows nothing: one user's sign-in creates it.
+    /// What the outcome rests on: a finding if Microsoft showed the outcome, in this check or an earlier one, else the claim. A service
+    /// principal alone shows nothing, because the sign-in of one user creates it.
     pub(super) fn basis(&self) -> Basis {
         let outcome = self.after.outcome;
         let shown = self
@@ -169,7 +175,7 @@ impl<'a> Transition<'a> {
         if shown || (outcome.rests_on_a_sight() && !outcome.rests_on_a_claim()) { Basis::Finding } else { Basis::Claim }
     }
 
-    /// The id that record and event share.
+    /// The id that the record and the event share.
     pub(super) fn id(&self) -> TransitionId {
         match self.since {
             _ if self.purpose == Purpose::EndedLink => TransitionId::of_ended_link(self.after.link(), Some(self.after.ticket), self.at),
@@ -182,13 +188,13 @@ impl<'a> Transition<'a> {
         OutcomeLine { before: self.before, after: self.after.outcome }
     }
 
-    /// The remembered claim, for a visit without a callback.
+    /// The remembered claim, for the record of a visit without a callback.
     pub(super) fn claimed(&self, visit: VisitLine) -> ClaimedLine {
         let approval = ApprovalLine::new(visit, &self.after, Some(self.app.profile.client_id));
         ClaimedLine::new(approval, &self.after.claim, false, None)
     }
 
-    /// Its record, for a request that arrived at `started`.
+    /// The record of this transition, for a request that arrived at `started`.
     pub(super) fn record(&self, claimed: ClaimedLine, started: Instant) -> Record {
         let durations_ms = Durations { total: millis(started.elapsed()), verify: self.check.map(|check| check.timed.took_millis) };
         Record::Concluded { conclusion: self.conclusion(claimed), durations_ms }
@@ -200,8 +206,8 @@ impl<'a> Transition<'a> {
     }
 }
 
-/// The outcome for a page: what this check alone shows. One check is not a transition, so it may say less than the outcome after it.
-/// Without a check, the page never says that an approval was seen.
+/// The outcome that this check alone shows. A page shows this outcome, which may be less than the remembered one. Without a check, a page
+/// never says that Microsoft showed an approval.
 pub(super) fn visible_outcome(
     installation: &Installation,
     state: &ApprovalState,
@@ -215,18 +221,19 @@ pub(super) fn visible_outcome(
     state.conclude(check.assessment.verdict, Some(before), age(state, last, now), now)
 }
 
-/// The last statement, unless it rests on a later check than this one, which then changes nothing about it.
+/// Returns the last event, if its check began no later than `check`. Else returns `None`, because an older check must not change the result
+/// of a newer one.
 fn not_after<'s>(check: &AssessedCheck, last: Option<&'s Statement>) -> Option<&'s Statement> {
     last.filter(|last| last.as_of <= check.timed.at)
 }
 
-/// The time since the latest callback about the subject, as far as we know it.
+/// The time since the latest callback about the subject, as far as we know.
 fn age(state: &ApprovalState, last: Option<&Statement>, now: u64) -> Duration {
     let since_last = last.map(|last| Duration::from_secs(now.saturating_sub(last.callback_at)));
     state.age(now).min(since_last.unwrap_or(Duration::MAX))
 }
 
-/// The subject of an approval's events.
+/// The subject of the events about an approval.
 pub(super) fn subject(app: &ConfiguredApp, state: &ApprovalState) -> String {
     let tenant = match state.expectation.tenant {
         ExpectedTenant::Tenant(tenant) => Some(tenant),
@@ -235,12 +242,13 @@ pub(super) fn subject(app: &ConfiguredApp, state: &ApprovalState) -> String {
     OutcomeEvent::subject_of(tenant, app.profile.client_id)
 }
 
-/// What was said last about the approval's subject, if we can know it.
+/// The last event about the approval's subject, if we can know that event.
 pub(super) async fn last_statement(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Option<Statement> {
     installation.outbox()?.last_statement(&subject(app, state)).await
 }
 
-/// The same for another check of this approval. A statement that is older than its claim says nothing about the claim.
+/// As [`last_statement`], for another check of this approval. Returns `None` if the last event is older than the approval's claim, because
+/// such an event says nothing about the claim.
 pub(super) async fn statement_since_claim(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Option<Statement> {
     let claimed = moment_of_micros(state.counts_from).max(moment(state.callback_at));
     last_statement(installation, app, state).await.filter(|last| last.as_of >= claimed)

@@ -1,5 +1,5 @@
-//! The claim that a tenant approved a verifier. Microsoft may show the verifier minutes later, and until then no app that it verifies can be
-//! checked.
+//! The claim that a tenant approved a verifier. Microsoft may show the verifier only minutes later. Until then, we cannot check any app
+//! with this verifier.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use crate::consent::profile::VerifiedBy;
 use crate::consent::{ApprovalState, Expectation, ExpectedTenant, ProfileId, TenantId};
 use crate::installation::Installation;
 
-/// A claim that a tenant approved a verifier. The browser of the claim carries it to the next step, which another process may answer. Anyone
-/// can write one, as anyone can type a callback: it only makes us wait for Microsoft.
+/// A claim that a tenant approved a verifier. A cookie carries the claim to the next step, which another process may answer. Anyone can
+/// write such a cookie, just as anyone can type a callback. The cookie only makes us wait longer for Microsoft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VerifierClaim {
     /// When the callback arrived, in seconds since 1970.
@@ -20,7 +20,8 @@ pub(crate) struct VerifierClaim {
 }
 
 impl VerifierClaim {
-    /// The claim in an approval, if its app verifies others. This process remembers it for other browsers.
+    /// Returns the claim of an approval if its app is the verifier of another app, else `None`. This process remembers the claim for other
+    /// browsers.
     pub(super) fn note(installation: &Installation, state: &ApprovalState) -> Option<Self> {
         let (Expectation { app, tenant: ExpectedTenant::Tenant(tenant), .. }, at) = (&state.expectation, state.callback_at) else {
             return None;
@@ -45,7 +46,8 @@ impl fmt::Display for VerifierClaim {
     }
 }
 
-/// When the verifier of an app was claimed, in seconds since 1970, if this browser or this process remembers that from the last 20 minutes.
+/// Returns when a callback claimed that the tenant approved the app's verifier, in seconds since 1970. Returns `None` unless this browser
+/// or this process remembers such a callback from the last 20 minutes.
 pub(super) fn verifier_claimed_at(installation: &Installation, visitor: &Visitor<'_>, expectation: &Expectation) -> Option<u64> {
     let ExpectedTenant::Tenant(tenant) = expectation.tenant else { return None };
     let VerifiedBy::Other(verifier) = &installation.config.app(&expectation.app)?.profile.verified_by else { return None };

@@ -1,6 +1,8 @@
-//! How much a claim alone may cause. The holder of one link can claim without end, so records, orders and events that rest on a claim are
-//! bounded for each link, tenant and app, in each span of 20 minutes. What rests on a finding has no bound, because a stranger cannot make
-//! Microsoft show an approval.
+//! Limits how much claims alone can cause. The holder of one link can make any number of claims. So the records, orders and events that
+//! rest on a claim have limits for each link, tenant and app, in each span of 20 minutes. Records, orders and events that rest on a finding
+//! have no limit, because a stranger cannot make Microsoft show an approval.
+//!
+//! To draw means to use up one unit of a limit.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +10,15 @@ use super::claim::Agreement;
 use super::outcome::{GIVE_UP, PROVISIONAL, Severity, span_start};
 use super::{ApprovalState, Claim, ErrorClass, Expectation, ExpectedTenant, Outcome, TokenId};
 
-/// Claims for each key that get records of their own: several administrators may share one forwarded link.
+/// The number of claims for each key that get records of their own. Several administrators may share one forwarded link.
 pub(crate) const FULL_CLAIMS: u32 = 5;
-/// Events for each key. The counted event and the event of the day come on top.
+/// The number of events for each key. The event about counted claims and the event of the day are not part of this number.
 const EVENTS: usize = 8;
-/// Transitions for each key that visits to result pages may record.
+/// The number of transitions for each key that visits to result pages may record.
 const VISITS: usize = 2;
 
-/// What a bound is for: the link (the invitation, or the ticket of a direct link), the link's tenant and the app. It contains nothing that
-/// a visitor can choose.
+/// What a limit applies to: the link (the invitation, or the ticket of a direct link), the link's tenant and the app. A key contains
+/// nothing that a visitor can choose.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct BoundKey(Box<str>);
 
@@ -38,7 +40,7 @@ impl BoundKey {
 }
 
 impl ApprovalState {
-    /// The id of the link that the approval came from: of its invitation, or of a direct link's ticket.
+    /// The id of the approval's link: the id of the invitation, or of the ticket if the link is direct.
     pub(crate) fn link(&self) -> TokenId {
         self.expectation.invitation.as_ref().map_or(self.ticket, |origin| origin.id)
     }
@@ -70,14 +72,14 @@ impl ClaimClass {
     }
 }
 
-/// What a claim is about to cause.
+/// What a claim is about to cause, and so which limit it uses up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Draw {
-    /// Records of its own, for at most `most` claims and the first of each further class.
+    /// Records of its own. At most `most` claims get them, and the first claim of each further class.
     Claim {
         /// The claim's class.
         class: ClaimClass,
-        /// The number of claims.
+        /// The highest number of claims.
         most: u32,
     },
     /// The first order of a chain of checks of a kind that has none yet. [`Draw::ChainSent`] follows.
@@ -88,11 +90,11 @@ pub enum Draw {
     Event(String),
     /// The record of a transition that a visit to a result page noticed, with this id.
     Visit(String),
-    /// The one event of a day with the outcome's own severity, with its id.
+    /// The event of the day, with its id: at most one event a day has the outcome's own severity.
     DayEvent(String),
 }
 
-/// Claims with the same kind share a chain of checks: the chain runs for the same time, and ends with the same severity.
+/// Claims of the same kind share one chain of checks, because their chains would last equally long and end with the same severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainKind(u8);
 
@@ -107,7 +109,8 @@ impl ChainKind {
 }
 
 impl Draw {
-    /// The start of the period that a bound counts in, in seconds since 1970, at the second `now`. The bound of the day has a key of its own.
+    /// The start of the limit's period and the key in that period. The start and `now` are in seconds since 1970. The event of the day,
+    /// whose period is a day, has a key of its own.
     pub(crate) fn period(&self, key: &BoundKey, now: u64) -> (u64, String) {
         match self {
             Self::DayEvent(_) => (now - now % 86_400, format!("{} day", key.0)),
@@ -119,16 +122,16 @@ impl Draw {
 /// The answer to a [`Draw`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drawn {
-    /// Within the bound.
+    /// Within the limit.
     Granted,
-    /// Beyond the bound: it is only counted.
+    /// Beyond the limit.
     Counted {
-        /// The first claim that is only counted, unless its event was sent already.
+        /// Whether this is the first counted claim, or its event could not be sent yet.
         is_first: bool,
     },
 }
 
-/// What was drawn for one key in one period.
+/// What claims have used up for one key in one period.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spent {
     claims: u32,
@@ -145,7 +148,7 @@ pub(crate) struct Spent {
 const MOST_NOTICES: u8 = 3;
 
 impl Spent {
-    /// Draws, if the bound allows it.
+    /// Uses up one unit of the limit, if one is left.
     pub(crate) fn draw(&mut self, draw: &Draw) -> Drawn {
         let granted = match draw {
             Draw::Claim { class, most } => {
@@ -174,7 +177,7 @@ impl Spent {
         Drawn::Counted { is_first }
     }
 
-    /// Gives back what could not be sent.
+    /// Gives back the unit for a message that could not be sent.
     pub(crate) fn give_back(&mut self, draw: &Draw) {
         match draw {
             Draw::Claim { .. } => {
