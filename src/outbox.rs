@@ -1,6 +1,7 @@
-//! What leaves the process in addition to the browser's answer: orders for the worker, and outcome events for other systems.
+//! The messages that leave the process in addition to the browser's answer: orders for the worker, and outcome events for other systems.
 //!
-//! On AWS these are SQS and EventBridge; `serve` keeps both in a store on disk. The sender knows neither.
+//! On AWS, orders go to SQS and events to EventBridge. `serve` keeps orders and events in a store on disk. The sender only knows this
+//! interface.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,25 +15,26 @@ use crate::consent::outcome::Severity;
 use crate::consent::{ClientId, Draw, Drawn, Outcome, ProfileId, TenantId, TokenId};
 use crate::record::OutcomeLine;
 
-/// The version of [`OutcomeEvent`]'s shape. It changes if a field is removed or changes its meaning, not if one is added.
+/// The version of the fields of [`OutcomeEvent`]. It changes if we remove a field or change its meaning, but not if we add a field.
 pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
 
-/// The longest delay that every queue supports. An order that must wait longer carries its own time, and the worker requeues it.
+/// The longest delay that every queue supports. An order that must wait longer contains its due time, and the worker requeues it until
+/// then.
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(900);
 
 /// Sends orders and outcome events.
 pub trait Outbox: Send + Sync + std::fmt::Debug {
-    /// Whether orders are kept at all. If not, no check happens without a visit, and [`Self::send_order`] is not called.
+    /// Whether this outbox has a queue for orders. If not, we never call [`Self::send_order`], and only a visit leads to another check.
     fn takes_orders(&self) -> bool {
         true
     }
 
-    /// Whether a receiver of outcomes exists. If not, [`Self::put_event`] is not called.
+    /// Whether a receiver of outcome events exists. If not, we never call [`Self::put_event`].
     fn takes_events(&self) -> bool {
         true
     }
 
-    /// Whether orders or events that this outbox accepted were lost, by a damaged file.
+    /// Whether this outbox accepted orders or events that a damaged file has lost.
     fn has_lost_messages(&self) -> bool {
         false
     }
@@ -42,41 +44,42 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
         Informed::Unknown
     }
 
-    /// The last event about a subject that this outbox accepted. `None` if it cannot know: other processes may have sent one.
+    /// The last event about a subject. `None` if there is none, or if this outbox cannot know, because other processes send events too.
     fn last_statement<'a>(&'a self, _subject: &'a str) -> Pin<Box<dyn Future<Output = Option<Statement>> + Send + 'a>> {
         Box::pin(std::future::ready(None))
     }
 
-    /// Draws on a bound in one period, if this outbox keeps bounds for the whole installation. `None`: the process keeps its own.
+    /// Uses up one unit of a limit in one period, if this outbox keeps the limits for the whole installation. Else returns `None`, and the
+    /// process uses its own limits.
     fn draw<'a>(&'a self, _period: &'a (u64, String), _draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<Drawn>> + Send + 'a>> {
         Box::pin(std::future::ready(None))
     }
 
-    /// Gives back what was drawn for a message that could not be sent.
+    /// Gives back the unit of a limit for a message that could not be sent.
     fn give_back<'a>(&'a self, _period: &'a (u64, String), _draw: &'a Draw) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(std::future::ready(()))
     }
 
-    /// Sends a signed order to the worker's queue, for delivery after `delay`, at most [`LONGEST_DELAY`]. The queue serves its groups in
-    /// turn: `group` is the tenant, or `any`.
+    /// Sends a signed order to the worker's queue, which delivers the order after `delay`. `delay` is at most [`LONGEST_DELAY`]. `group` is
+    /// the tenant, or `any`. The queue serves its groups in turn, so that no group delays another.
     fn send_order<'a>(&'a self, order: &'a str, group: &'a str, delay: Duration) -> Sending<'a>;
 
-    /// Publishes an outcome event. Consumers may see it more than once, with the same [`OutcomeEvent::id`].
+    /// Publishes an outcome event. Consumers may see the event more than once, with the same [`OutcomeEvent::id`].
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a>;
 }
 
-/// What was said last about a subject.
+/// The last event about a subject, as far as we need it later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     pub(crate) outcome: Outcome,
-    /// The second since 1970 in which it was reached.
+    /// When the outcome was reached, in seconds since 1970.
     pub(crate) since: u64,
-    /// When its check began.
+    /// As [`OutcomeEvent::as_of`].
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) as_of: OffsetDateTime,
-    /// The callback that the event followed, in seconds since 1970.
+    /// When the callback before the event arrived, in seconds since 1970.
     pub(crate) callback_at: u64,
-    /// Whether another check was expected to change it.
+    /// As [`OutcomeEvent::provisional`].
     pub(crate) provisional: bool,
     /// The event's id.
     pub(crate) event: Box<str>,
@@ -88,17 +91,16 @@ pub enum Informed {
     /// The outbox does not know.
     #[default]
     Unknown,
-    /// It waits in the store and will be sent.
+    /// The event waits in the store and will be sent.
     Underway,
-    /// A configured receiver has it.
+    /// A configured receiver has the event.
     Yes,
 }
 
 /// The future that a sending method returns.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), NotSent>> + Send + 'a>>;
 
-/// The receiver did not accept the message. Contains a short reason without any content: an error code, or that there was no answer in
-/// time.
+/// The receiver did not accept the message. Contains a short reason, such as an error code or a timeout, and no part of the message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotSent(pub Box<str>);
@@ -108,12 +110,13 @@ pub struct NotSent(pub Box<str>);
 pub struct OutcomeEvent {
     /// Always [`EVENT_SCHEMA`].
     pub schema: &'static str,
-    /// The transition's id: a repeated event has the same id, so that consumers can drop it.
+    /// The transition's id. A repeated event has the same id, so that consumers can drop the repetition.
     pub id: String,
-    /// When the outcome was concluded.
+    /// When we concluded the outcome.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// When its check began; for a claim alone, when that arrived. Of two events about one subject, the one with the later time counts.
+    /// When the check began. Without a check: when the claim arrived. Of two events about one subject, the event with the later `as_of`
+    /// counts.
     #[serde(with = "time::serde::rfc3339")]
     pub as_of: OffsetDateTime,
     /// [`Statement::since`]
@@ -122,7 +125,7 @@ pub struct OutcomeEvent {
     /// [`Statement::callback_at`]
     #[serde(skip)]
     pub callback_at: u64,
-    /// Tenant and app in one text, `TENANT/CLIENT_ID`: a system with one ticket for each approval finds the ticket by it.
+    /// Tenant and app in one text, `TENANT/CLIENT_ID`. A system with one ticket for each approval finds the ticket by this text.
     pub subject: String,
     /// The customer's tenant.
     pub tenant: EventTenant,
@@ -130,19 +133,19 @@ pub struct OutcomeEvent {
     pub app: EventApp,
     /// The operator's name for the customer.
     pub label: Option<Box<str>>,
-    /// The operator's own reference, never interpreted.
+    /// The operator's own reference. We never interpret it.
     pub reference: Option<Box<str>>,
     /// The outcome before and after.
     pub outcome: OutcomeLine,
     /// `tenant_blocked` if Microsoft blocked the directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'static str>,
-    /// What a ticket system should do: open, update or close a ticket.
+    /// What a ticket system should do: open a ticket, or update or close the ticket of the subject.
     pub severity: Severity,
     /// What the outcome rests on.
     pub basis: Basis,
-    /// Whether this event reports that further claims of a link are only counted. It repeats the last outcome, and says nothing new about
-    /// the approval.
+    /// Whether this event reports counted claims: further claims of a link are only counted. Such an event repeats the last outcome, and
+    /// says nothing new about the approval.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub counted: bool,
     /// Whether another check can still change the outcome.
@@ -153,9 +156,9 @@ pub struct OutcomeEvent {
     pub missing: Vec<String>,
     /// Permissions beyond the profile, including forbidden ones.
     pub unexpected: Vec<String>,
-    /// How many entries of each list were left out.
+    /// How many entries of each list we omitted.
     pub cut: EventCut,
-    /// Ids that join this event to records and to Microsoft's logs.
+    /// Ids that connect this event to records and to Microsoft's logs.
     pub correlation: Correlation,
 }
 
@@ -163,21 +166,22 @@ pub struct OutcomeEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// A claim alone: no check was made, Microsoft did not answer, or a check saw nothing. Anyone who has the link can cause it.
+    /// A claim alone: we made no check, Microsoft did not answer, or a check saw nothing. Anyone who has the link can cause such an
+    /// outcome.
     Claim,
     /// What Microsoft showed.
     Finding,
 }
 
 impl OutcomeEvent {
-    /// What the event says.
+    /// The parts of the event that we need later.
     pub(crate) fn statement(&self) -> Statement {
         let Self { id, outcome, as_of, since, callback_at, provisional, .. } = self;
         let (since, callback_at, provisional) = (*since, *callback_at, *provisional);
         Statement { outcome: outcome.after, since, as_of: *as_of, callback_at, provisional, event: id.as_str().into() }
     }
 
-    /// The key of the one ticket for a tenant and an app.
+    /// The subject of all events about a tenant and an app.
     pub(crate) fn subject_of(tenant: Option<TenantId>, app: ClientId) -> String {
         match tenant {
             Some(tenant) => format!("{tenant}/{app}"),
@@ -186,19 +190,19 @@ impl OutcomeEvent {
     }
 }
 
-/// How many entries of each list were left out to keep an event small.
+/// How many entries of each list we omitted to keep an event small.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct EventCut {
-    /// Left out of `missing`.
+    /// The number of entries omitted from `missing`.
     pub(crate) missing: usize,
-    /// Left out of `unexpected`.
+    /// The number of entries omitted from `unexpected`.
     pub(crate) unexpected: usize,
 }
 
 /// The tenant of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventTenant {
-    /// The tenant id; `null` if the link was for any tenant.
+    /// The tenant's id. `null` if the link is for any tenant.
     pub id: Option<TenantId>,
     /// Microsoft's name if a check saw it, otherwise the operator's.
     pub name: Option<Box<str>>,
@@ -215,17 +219,17 @@ pub struct EventApp {
     pub name: Box<str>,
 }
 
-/// Ids that join an event to other traces.
+/// Ids that connect an event to records and to Microsoft's logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Correlation {
     /// The `jti` of the ticket.
     pub ticket: TokenId,
-    /// The `jti` of the ticket's invitation; `null` for a direct link.
+    /// The `jti` of the ticket's invitation. `null` for a direct link.
     pub invitation: Option<TokenId>,
-    /// Joins the records of one request.
+    /// The id of the request, which is also in its records.
     pub request: Option<TokenId>,
-    /// Microsoft's trace id of a refusal.
+    /// Microsoft's trace id, if Microsoft refused something.
     pub trace_id: Option<TraceId>,
-    /// Microsoft's correlation id of a refusal.
+    /// Microsoft's correlation id, if Microsoft refused something.
     pub correlation_id: Option<TraceId>,
 }

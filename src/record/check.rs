@@ -1,4 +1,4 @@
-//! A check's part of a record.
+//! The part of a record that describes a check.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use crate::consent::finding::{Alarm, Visible};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{AadstsCode, Assessment, Finding};
 
-/// Most entries of one list; the line cuts the rest.
+/// The maximum number of entries in one list. The record omits further entries.
 const MAX_ENTRIES: usize = 40;
 
-/// How a check came about, apart from its results.
+/// When and how a check ran, without its results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measured {
     /// When the check began.
     pub at: OffsetDateTime,
-    /// Microsoft's trace id of the refusal that ended it.
+    /// Microsoft's trace id of the refusal that ended the check, if a refusal did.
     pub trace_id: Option<TraceId>,
     /// Microsoft's correlation id of that refusal.
     pub correlation_id: Option<TraceId>,
-    /// The calls that this request caused.
+    /// The calls to Microsoft that this request caused.
     pub upstream: Vec<UpstreamLine>,
 }
 
@@ -32,7 +32,7 @@ pub struct Measured {
 pub struct UpstreamLine {
     /// `token`, `batch`, `page` …
     pub kind: &'static str,
-    /// `null` if no HTTP answer came.
+    /// The status of the answer. `null` if there was no HTTP answer.
     pub status: Option<u16>,
     /// The duration in milliseconds.
     pub ms: u64,
@@ -53,19 +53,19 @@ pub(super) struct CheckLine {
 #[derive(Debug, Clone, Serialize)]
 struct FindingLine {
     verdict: &'static str,
-    /// One of `seen`, `partly`, `absent`, `not_visible`, `unanswered` and `not_asked`, as in the next two.
+    /// One of `seen`, `partly`, `absent`, `not_visible`, `unanswered` and `not_asked`. So are `application` and `delegated`.
     service_principal: &'static str,
     /// The list of app role assignments.
     application: &'static str,
     /// The list of tenant-wide delegated permission grants.
     delegated: &'static str,
-    /// Whether users may approve the app themselves: `yes` or `no` if the tenant's policy is visible, else the reason. `None` if we did not
-    /// ask.
+    /// Whether users may approve the app themselves: `yes` or `no` if the tenant's policy is visible, else the reason why the policy is not
+    /// visible. `None` if we did not request the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     users_may_consent: Option<&'static str>,
-    /// The number of resources for which this check minted a token.
+    /// The number of resources for which this check requested a new token.
     fresh_tokens: usize,
-    /// When the check began; a check is valid for 30 seconds.
+    /// When the check began. It may be up to 30 seconds ago, because a check is valid for that long.
     #[serde(with = "time::serde::rfc3339")]
     looked_at: OffsetDateTime,
     /// The AADSTS number with which Microsoft refused our check.
@@ -115,8 +115,8 @@ fn users_may_consent(policy: &Visible<bool>) -> Option<&'static str> {
     }
 }
 
-/// PermissionLists of permissions. Serialises as one member for each list that has entries, and `cut` with the number of entries that each list omits
-/// to keep the line within its maximum.
+/// Lists of permissions. Each list that has entries serialises as one member. The member `cut` has the number of entries that each list
+/// omits to keep the line within its maximum.
 #[derive(Debug, Clone)]
 pub(super) struct PermissionLists([PermissionList; 5]);
 
@@ -135,7 +135,7 @@ impl PermissionList {
 }
 
 impl PermissionLists {
-    /// Drops half of the longest list. `false` if no entry is left to drop.
+    /// Drops half of the longest list. Returns `false` if no entry is left to drop.
     pub(super) fn shorten(&mut self) -> bool {
         let longest = self.0.iter_mut().max_by_key(|list| list.entries.iter().map(String::len).sum::<usize>());
         longest.is_some_and(|PermissionList { entries, cut, .. }| {

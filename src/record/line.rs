@@ -19,7 +19,7 @@ use crate::consent::{
 };
 use crate::token::Mangling;
 
-/// The `schema` of every line: a format for programs.
+/// The `schema` of every line: the version of the format, for programs that read records.
 pub(crate) const SCHEMA: &str = "entra-consent/record/1";
 
 /// Longest line in bytes, newline included.
@@ -29,16 +29,16 @@ pub const MAX_BYTES: usize = 8 * 1024;
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Record {
-    /// A person or a mail scanner requested an invitation's page. Never report it as opened.
+    /// A person or a mail scanner requested an invitation's page. A report must not say that a person opened the invitation.
     Seen(InvitationLine),
-    /// A person or a scanner pressed the button of an invitation. Written before the first call to Microsoft.
+    /// A person or a scanner pressed the button of an invitation. We write this record before the first call to Microsoft.
     Started(InvitationLine),
-    /// A genuine ticket came back with a claim. Written before the first call to Microsoft.
+    /// A genuine ticket came back with a claim. We write this record before the first call to Microsoft.
     Claimed {
         /// The ticket and its claim.
         #[serde(flatten)]
         claimed: ClaimedLine,
-        /// Until the claim was known.
+        /// The time until we knew the claim.
         durations_ms: Durations,
     },
     /// We concluded a claim, or a later check changed the outcome.
@@ -46,22 +46,23 @@ pub enum Record {
         /// The claim and its outcome.
         #[serde(flatten)]
         conclusion: ConclusionLine,
-        /// Until the outcome was known.
+        /// The time until we knew the outcome.
         durations_ms: Durations,
     },
-    /// A request without a genuine ticket, or with an expired one.
+    /// We refused a request, for example one with a token that is not genuine or has expired.
     Rejected {
         /// The visitor, and the token if it is genuine.
         #[serde(flatten)]
         rejected: RejectedLine,
-        /// For a callback whose ticket is genuine: other systems get an event about it.
+        /// The id of the event that reports this callback to other systems. `None` unless the callback has a genuine ticket.
         #[serde(flatten)]
         transition: Option<TransitionId>,
         /// The outcome that the browser sees.
         outcome: OutcomeLine,
         /// The reason.
         rejection: RejectionLine,
-        /// For the worker. Only this account can cause such a record, and an operator must find each message again.
+        /// The queue message, if the worker refused its order. Only the operator's own account can cause such a record, and the operator
+        /// must be able to find each message.
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<MessageLine>,
     },
@@ -74,56 +75,56 @@ pub enum Record {
         app: ProfileId,
         /// The app's other id.
         client_id: ClientId,
-        /// After the end, because every check with it fails.
+        /// The alarm after the credential has expired, because every check with the credential then fails.
         #[serde(skip_serializing_if = "Option::is_none")]
         alarm: Option<&'static str>,
-        /// When it ends.
+        /// When the credential expires.
         expiry: ExpiryLine,
     },
-    /// The count of what got no line of its own: rejections without a genuine token in one minute, or uses of one link in 20 minutes.
+    /// How many requests got no line of their own: rejections without a genuine token in one minute, or uses of one link in 20 minutes.
     Suppressed {
-        /// The link; `None` for rejections.
+        /// The link. `None` for rejections without a genuine token.
         #[serde(flatten)]
         token: Option<RepeatedToken>,
-        /// The number of lines, or of claims.
+        /// The number of lines that we did not write, counted claims included.
         count: u64,
     },
-    /// We published the order and the outcome event, or could not: [`SendsLine`] has the details.
+    /// We published the order and the outcome event, or failed to publish them. [`SendsLine`] has the details.
     Dispatched {
-        /// As in the record of the conclusion, as are the next two.
+        /// As in the record of the conclusion. So are `transition` and `outcome`.
         request: TokenId,
         /// The transition that the order and the event are about.
         #[serde(flatten)]
         transition: TransitionId,
-        /// Its outcome.
+        /// The outcome of the transition.
         outcome: OutcomeLine,
         /// The ticket's id.
         ticket: TokenId,
-        /// Without the tenant's name.
+        /// The link, without the tenant's name.
         #[serde(flatten)]
         link: LinkLine,
-        /// The door of the request.
+        /// The front door that delivered the request.
         front_door: FrontDoor,
         /// As in [`VisitLine`].
         #[serde(skip_serializing_if = "Option::is_none")]
         kid: Option<Box<str>>,
-        /// The results.
+        /// The results of publishing.
         sends: SendsLine,
     },
     /// The worker has made its last check: the outcome is final unless a person starts another one.
     Settled(ConclusionLine),
-    /// A page showed less than the remembered outcome, because its own check saw less: `before` stays the outcome, and the page showed
-    /// `after`. Microsoft's replicas may differ, or did not answer.
+    /// A page showed less than the remembered outcome, because the check of that visit saw less. `before` stays the outcome, and the page
+    /// showed `after`. Microsoft's replicas may differ, or Microsoft did not answer.
     Shown(ConclusionLine),
-    /// The worker failed to process a queue message. The queue delivers it again, and in the end moves it to the dead-letter queue. In
-    /// `serve` also: it gave up an event, or dropped a dead letter.
+    /// The worker failed to process a queue message. The queue delivers the message again, and after several failures moves it to the
+    /// dead-letter queue. `serve` also writes this record when it gives up an event or drops a dead letter.
     Failed {
-        /// The message.
+        /// The message, event or dead letter.
         message: MessageLine,
     },
 }
 
-/// The front doors: the ways in which a request reaches this program. Recorded as the event kind; it decides nothing.
+/// The front doors: the ways in which a request reaches this program. A front door appears in records, and decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrontDoor {
@@ -137,7 +138,7 @@ pub enum FrontDoor {
     LoadBalancer,
     /// The product's own HTTP server.
     Local,
-    /// An event that is not HTTP: a message of the queue, or an event that this function does not serve.
+    /// A delivery without HTTP: a message of the queue, or an event that this Lambda function does not serve.
     Other,
 }
 
@@ -145,9 +146,9 @@ pub enum FrontDoor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressSource {
-    /// The request context, in which the gateway of AWS names the caller.
+    /// The request context, where the gateway of AWS writes the caller's address.
     RequestContext,
-    /// The header `X-Forwarded-For`, to which a load balancer or a trusted proxy added it.
+    /// The header `X-Forwarded-For`, where a load balancer or a trusted proxy writes the address.
     XForwardedFor,
     /// The connection itself: a browser, or a proxy that `site.trusted_proxies` does not name.
     Socket,
@@ -156,9 +157,9 @@ pub enum AddressSource {
 /// The request behind a record, and its visitor as far as the configuration keeps them.
 #[derive(Debug, Clone, Serialize)]
 pub struct VisitLine {
-    /// The same in all lines of one request.
+    /// The id of the request, which is the same in all its lines.
     pub(crate) request: TokenId,
-    /// The door that delivered it.
+    /// The front door that delivered the request.
     pub(crate) front_door: FrontDoor,
     /// The name of the key that signed the request's token, or of the revoked key that the token names.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,7 +173,8 @@ pub struct VisitLine {
 }
 
 impl VisitLine {
-    /// A visit of a browser or a program. Limits the personal data: as little as an auditor needs, unless the configuration asks for more.
+    /// A visit of a browser or a program. The line contains only the personal data that the configuration allows. By default, that is as
+    /// little as an auditor needs.
     #[must_use]
     pub fn new(
         keeps: RecordsConfig,
@@ -186,7 +188,7 @@ impl VisitLine {
         Self { request, front_door, kid: None, ip, ip_source, browser: kept_browser(keeps.browser, user_agent) }
     }
 
-    /// The delivery of a queue message, whose order this key signed.
+    /// The delivery of a queue message. `kid` names the key that signed the message's order.
     #[must_use]
     pub fn of_message(request: TokenId, kid: Option<Box<str>>) -> Self {
         Self { request, front_door: FrontDoor::Other, kid, ip: None, ip_source: None, browser: None }
@@ -214,10 +216,10 @@ fn kept_browser(policy: RecordBrowser, user_agent: Option<&str>) -> Option<Displ
     }
 }
 
-/// The family of a `User-Agent`: enough to tell a person from a mail scanner. It comes from a fixed list, so that a record contains no text
-/// from a stranger.
+/// The family of a `User-Agent`, which is enough to tell a person from a mail scanner. The families are a fixed list, so that a record
+/// contains no text from a stranger.
 fn browser_family(user_agent: &str) -> &'static str {
-    // Order matters: most browsers also send the names of their ancestors.
+    // The order matters, because most browsers also send the names of older browsers.
     const MARKS: [(&str, &str); 14] = [
         ("ELB-HealthChecker", "health check"),
         ("bot", "bot"),
@@ -238,7 +240,7 @@ fn browser_family(user_agent: &str) -> &'static str {
     MARKS.iter().find(|(mark, _)| lower.contains(&mark.to_ascii_lowercase())).map_or("other", |(_, family)| family)
 }
 
-/// What a link was made for.
+/// The tenant and the app that a link is for, and the operator's notes on the link.
 #[derive(Debug, Clone, Serialize)]
 pub struct LinkLine {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -262,7 +264,7 @@ pub struct LinkLine {
 #[derive(Debug, Clone, Serialize)]
 struct NameLine {
     value: DisplayText,
-    /// `graph`, or `operator` for the name in the link.
+    /// `graph` for Microsoft's name, or `operator` for the name in the link.
     source: &'static str,
 }
 
@@ -287,7 +289,7 @@ impl LinkLine {
         }
     }
 
-    /// An invitation that names no configured app, or a chain of them.
+    /// The link of an invitation to a chain of apps, or to an app that is not configured.
     pub(crate) fn without_app(expectation: &Expectation) -> Self {
         Self { app: None, ..Self::new(expectation, None) }
     }
@@ -310,23 +312,23 @@ pub struct ApprovalLine {
     pub visit: VisitLine,
     /// The ticket's id.
     pub ticket: TokenId,
-    /// What the ticket was made for.
+    /// The link that the ticket comes from.
     #[serde(flatten)]
     pub link: LinkLine,
-    /// Whether the same browser came back.
+    /// Whether the browser that came back is the one that pressed the button.
     pub binding: Binding,
     /// Whether the ticket had expired.
     pub late: bool,
-    /// How the link was mangled, if it was.
+    /// The kinds of damage to the link, if it was damaged on the way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mangling: Vec<ManglingLine>,
 }
 
-/// A kind of damage to a link that was read all the same.
+/// A kind of damage to a link that we could still read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ManglingLine {
     pub(crate) kind: Mangling,
-    /// The number of bytes that we cut.
+    /// The number of bytes that we removed.
     pub(crate) bytes: usize,
 }
 
@@ -337,7 +339,7 @@ impl ApprovalLine {
         Self { visit, ticket, link: LinkLine::new(expectation, client_id), binding, late, mangling: Vec::new() }
     }
 
-    /// The record of what we published about a transition of this approval.
+    /// The `dispatched` record for a transition of this approval.
     pub(crate) fn dispatched(&self, transition: TransitionId, outcome: OutcomeLine, sends: SendsLine) -> Record {
         let VisitLine { request, front_door, ref kid, .. } = self.visit;
         let link = LinkLine { tenant_name: None, ..self.link.clone() };
@@ -349,11 +351,11 @@ impl ApprovalLine {
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum RejectedLine {
-    /// Without a genuine token.
+    /// A request without a genuine token.
     Stranger(VisitLine),
-    /// With a genuine invitation.
+    /// A request with a genuine invitation.
     Invitation(InvitationLine),
-    /// With another genuine token.
+    /// A request with a genuine ticket, receipt or order.
     Approval(ApprovalLine),
 }
 
@@ -362,19 +364,19 @@ pub enum RejectedLine {
 pub struct ClaimedLine {
     #[serde(flatten)]
     pub(crate) approval: ApprovalLine,
-    /// The callback's tenant, if it is not the ticket's.
+    /// The callback's tenant, if the ticket names another one or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     returned_tenant: Option<TenantId>,
     claim: ClaimLine,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     carried_secret: bool,
-    /// How many of the callback's parameters no rule reads.
+    /// The number of the callback's parameters with unknown names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unknown_parameters: Option<NonZeroUsize>,
 }
 
 impl ClaimedLine {
-    /// A claim, and what else its callback contained.
+    /// A claim, with a returned tenant only if the link's tenant is not the same.
     #[must_use]
     pub fn new(approval: ApprovalLine, claim: &Claim, carried_secret: bool, returned_tenant: Option<TenantId>) -> Self {
         let returned_tenant = returned_tenant.filter(|returned| Some(*returned) != approval.link.tenant);
@@ -393,15 +395,15 @@ pub(crate) enum ClaimLine {
     NoFlag,
     /// [`Claim::Error`]
     Error {
-        /// What it means if a check finds nothing.
+        /// The meaning of the error if a check finds no approval.
         class: ErrorClass,
         /// The AADSTS number.
         #[serde(skip_serializing_if = "Option::is_none")]
         aadsts: Option<u32>,
-        /// Microsoft's id for its support.
+        /// An id for Microsoft's support.
         #[serde(skip_serializing_if = "Option::is_none")]
         trace_id: Option<TraceId>,
-        /// Microsoft's id for its support.
+        /// Another id for Microsoft's support.
         #[serde(skip_serializing_if = "Option::is_none")]
         correlation_id: Option<TraceId>,
     },
@@ -431,12 +433,12 @@ impl ClaimLine {
     }
 }
 
-/// The outcome before and after. `before` is what we said last about the approval, as far as we know it.
+/// The outcome before and after a transition. `before` is the outcome that we published last for the approval, as far as we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeLine {
-    /// `None` for the first outcome, and if it is unknown.
+    /// `None` for the first outcome, and if we do not know the previous one.
     pub before: Before,
-    /// The outcome of this line.
+    /// The outcome that this line records.
     pub after: Outcome,
 }
 
@@ -456,7 +458,7 @@ pub struct ConclusionLine {
 }
 
 impl ConclusionLine {
-    /// Microsoft's name of the tenant, if the finding has one, replaces the operator's.
+    /// If the finding has Microsoft's name of the tenant, this name replaces the operator's.
     #[must_use]
     pub fn new(
         transition: TransitionId,
@@ -480,9 +482,9 @@ impl ConclusionLine {
 /// Durations in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Durations {
-    /// Since the request arrived.
+    /// The time since the request arrived.
     pub total: u64,
-    /// Of the check.
+    /// The duration of the check, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<u64>,
 }
@@ -490,11 +492,11 @@ pub struct Durations {
 /// Why we rejected a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RejectionLine {
-    /// A stable word for the reason.
+    /// The reason in one word, which never changes its meaning.
     pub reason: &'static str,
     /// The size of the query or the body in bytes.
     pub bytes: usize,
-    /// The number of parameters with unknown names, if we parsed that far.
+    /// The number of parameters with unknown names, if we parsed the parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_parameters: Option<usize>,
 }
@@ -508,7 +510,7 @@ pub struct ExpiryLine {
     pub(crate) ends: OffsetDateTime,
     /// The threshold in days that the credential has reached: 30, 14, 3, or 0 after its expiry.
     pub(crate) threshold_days: u8,
-    /// Days until the expiry, rounded to the nearest; negative after it.
+    /// Days until the expiry, rounded. Negative after the expiry.
     pub(crate) days_left: i64,
     /// The source of the expiry date: `certificate`, `configuration` or `registration`.
     pub(crate) told_by: &'static str,
@@ -530,16 +532,17 @@ const DAY: u64 = 24 * 60 * 60;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repeatable {
     pub(super) token: RepeatedToken,
-    /// The line's content without the parts that differ between visits.
+    /// The content of the line, without the parts that differ between visits.
     pub(super) says: String,
-    /// How many lines with this content are written in a period.
+    /// The maximum number of lines with this content in a period.
     pub(super) most: u32,
-    /// In seconds.
+    /// The length of the period in seconds.
     pub(super) period: u64,
 }
 
 impl Record {
-    /// A warning. Its id depends on the app, the expiry and the threshold, and not on the day.
+    /// A warning about a credential. The id depends on the app, the expiry and the threshold, but not on the day. A repeated warning
+    /// therefore has the same id.
     pub(crate) fn expiring(app: ProfileId, client_id: ClientId, expiry: ExpiryLine) -> Self {
         let ExpiryLine { credential, ends, threshold_days, .. } = expiry;
         let id = hashed_id(&format!("expiring {client_id} {credential} {} {threshold_days}", ends.unix_timestamp()));
@@ -547,7 +550,7 @@ impl Record {
         Self::Expiring { transition: TransitionId { id, ticket: None }, app, client_id, alarm, expiry }
     }
 
-    /// What a page showed instead of the remembered outcome. That is no transition, so it has an id of its own.
+    /// The record of a page that showed less than the remembered outcome. No transition happened, so this record has an id of its own.
     pub(crate) fn shown(mut conclusion: ConclusionLine) -> Self {
         conclusion.transition.id = hashed_id(&format!("shown {}", conclusion.transition.id));
         Self::Shown(conclusion)
@@ -558,19 +561,19 @@ impl Record {
         approval.link.invitation.map_or(RepeatedToken::Ticket(approval.ticket), RepeatedToken::Invitation)
     }
 
-    /// Whether a stranger caused the record without a token that we signed. A flood suppresses such records.
+    /// Whether a stranger caused the record, without a token that we signed. In a flood, we only count such records.
     pub(super) fn is_of_stranger(&self) -> bool {
         matches!(self, Self::Rejected { rejected: RejectedLine::Stranger(_), message: None, .. })
     }
 
-    /// The link of a line that repetitions can fill the log with, what the line says, and how many such lines are written in a period.
-    /// `None` for a line that is never held back: the caller has bounded it, or a stranger cannot cause it.
+    /// Returns the limit for lines like this one, if repetitions could fill the log with them. Returns `None` for a line that we always
+    /// write, because the caller has limited it already or a stranger cannot cause it.
     pub(super) fn repeatable(&self) -> Option<Repeatable> {
         let invitation = |line: &InvitationLine| line.link.invitation.map(RepeatedToken::Invitation);
         let (token, says, most) = match self {
             Self::Seen(line) => (invitation(line)?, "seen".to_owned(), 3),
             Self::Started(line) => (invitation(line)?, format!("started {:?}", line.link.app), 5),
-            // Several tickets of one link may reach the same outcome: each of the first ones has its own line.
+            // Several tickets of one link may reach the same outcome. Each of the first 10 gets its own line.
             Self::Concluded { conclusion: ConclusionLine { outcome, claimed, .. }, .. } => {
                 let LinkLine { app, .. } = &claimed.approval.link;
                 (Self::token_of(&claimed.approval), format!("concluded {app:?} {}", outcome.after.name()), 10)
@@ -600,7 +603,7 @@ impl Record {
         Some(Repeatable { token, says, most, period: PROVISIONAL.as_secs() })
     }
 
-    /// The transition that this line records. A `dispatched` line only names the transition of another line.
+    /// The transition that this line records. `None` for a `dispatched` line, which only names the transition of another line.
     pub(super) fn transition(&self) -> Option<&TransitionId> {
         match self {
             Self::Concluded { conclusion, .. } | Self::Settled(conclusion) => Some(&conclusion.transition),
@@ -610,8 +613,8 @@ impl Record {
         }
     }
 
-    /// The record as JSON with its newline: at most [`MAX_BYTES`], and pure ASCII, so that it cannot control a terminal or a log viewer.
-    /// `at` is the time of writing.
+    /// The record as one line of JSON with its newline. The line has at most [`MAX_BYTES`]. It is pure ASCII, so that it cannot control a
+    /// terminal or a log viewer. `at` is the time of writing.
     #[must_use]
     pub fn to_json_line(&self, at: OffsetDateTime) -> String {
         let mut line = StampedRecord { schema: SCHEMA, at, record: self.clone() };

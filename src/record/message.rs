@@ -1,4 +1,4 @@
-//! What records say about queue messages and events: what we sent, and what arrived.
+//! The parts of a record that describe queue messages and events.
 
 use serde::Serialize;
 
@@ -6,22 +6,22 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fate {
-    /// Nothing to send, or already sent.
+    /// There was nothing to send, or it was sent before.
     None,
-    /// The queue or the bus accepted it.
+    /// The queue or the bus accepted the message.
     Sent,
-    /// The queue or the bus refused it. The worker then sends an event; a reload of the page sends an order again.
+    /// The queue or the bus refused the message. The worker sends a refused event, and a reload of the page sends a refused order.
     Refused,
-    /// The bus refused it, and so did the queue that would have passed it to the worker.
+    /// The bus refused the event. The queue, through which the worker would have sent the event, refused it too.
     Lost,
 }
 
-/// The results for order and event.
+/// The results of publishing an order and an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SendsLine {
     /// The order for another check.
     pub(crate) order: Fate,
-    /// The message to other systems.
+    /// The outcome event.
     pub(crate) event: Fate,
     /// The cause of a refusal, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,18 +29,18 @@ pub struct SendsLine {
 }
 
 impl SendsLine {
-    /// Nothing to publish, or no queue and no bus.
+    /// There was nothing to publish, or neither a queue nor a bus exists.
     pub(crate) const NOTHING: Self = Self { order: Fate::None, event: Fate::None, reason: None };
 }
 
-/// The queue message that a line is about.
+/// The queue message that a record is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageLine {
-    /// Its id in the queue, the same as in the dead-letter queue.
+    /// The message's id, which is the same in the queue and in the dead-letter queue.
     pub(crate) id: Box<str>,
     /// The number of deliveries, including this one; 0 if the queue does not report it.
     pub(crate) received: u32,
-    /// The cause of the failure, in one word. A genuine order has its own line with more details.
+    /// The cause of the failure, in one word. A genuine order has a record of its own with more details.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<&'static str>,
 }
@@ -49,7 +49,7 @@ impl MessageLine {
     /// Longest id in a line, in characters.
     const LONGEST_ID: usize = 128;
 
-    /// Cuts the id to the longest one that a line may have.
+    /// Cuts the id to the maximum length.
     #[must_use]
     pub fn new(id: &str, received: u32, reason: Option<&'static str>) -> Self {
         Self { id: id.chars().take(Self::LONGEST_ID).collect(), received, reason }

@@ -1,4 +1,4 @@
-//! The audit records: one JSON line per event, flushed before the event has any further effect (law 2).
+//! The audit records. Each is one JSON line. We flush the line before the recorded step has any further effect (law 2).
 //!
 //! The schema is `docs/record.schema.json`. No line contains a secret, a token, a raw `state` or a control character.
 

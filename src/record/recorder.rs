@@ -1,5 +1,6 @@
-//! Writes records. It reduces a flood to a few lines and a count, never to silence: rejections without a genuine token, and repetitions
-//! about one link, because the holder of a link can use it endlessly. What a claim may record is bounded before ([`crate::consent::claim_bound`]).
+//! Writes records. In a flood, it writes a few lines and a count instead of each line. A flood consists of rejections without a genuine
+//! token, or of repetitions about one link, because the holder of a link can use the link endlessly. The records of claims have limits of
+//! their own ([`crate::consent::claim_bound`]).
 
 use std::io::{self, Write as _};
 use std::sync::Mutex;
@@ -12,7 +13,7 @@ use crate::consent::outcome::span_start;
 use crate::env::Clock;
 use crate::sync::locked;
 
-/// The destination of lines. It takes a whole line with its newline, and returns after the flush.
+/// The destination of lines. A sink takes a whole line with its newline, and returns after the flush.
 pub struct Sink(Box<Write>);
 
 type Write = dyn Fn(&[u8]) -> io::Result<()> + Send + Sync;
@@ -39,11 +40,11 @@ impl Sink {
     }
 }
 
-/// Capacity of the memory of written transitions, which keeps repeated visits from repeating a line. An evicted one costs a repeated line
-/// with the same id.
+/// How many written transitions we remember, so that repeated visits write no line again. Evicting one costs a repeated line with the same
+/// id.
 const REMEMBERED_TRANSITIONS: usize = 4_096;
 
-/// Writes records, and counts instead of writing in a flood.
+/// Writes records. In a flood, counts them instead.
 pub struct Recorder {
     sink: Sink,
     clock: Clock,
@@ -58,17 +59,17 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// A recorder with empty memories.
+    /// A recorder that has written nothing yet.
     #[must_use]
     pub fn new(sink: Sink, clock: Clock) -> Self {
         Self { sink, clock, limits: Mutex::default(), written: Mutex::new(LruCache::new(REMEMBERED_TRANSITIONS)) }
     }
 
     /// Writes a record with the current time and returns after the flush. In a flood, it only counts rejections without a genuine token and
-    /// repetitions about one link. The count gets its own line, after the minute or the 20 minutes.
+    /// repetitions about one link. The count gets its own line: for rejections after the minute, for repetitions after the span.
     ///
     /// # Errors
-    /// Those of the sink. Then the caller must not report the event as recorded, and must not call Microsoft.
+    /// The sink's error. The caller must then treat the step as not recorded, and must not call Microsoft.
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
         self.write_unless_repeated(record, record.repeatable())
     }
@@ -105,14 +106,14 @@ impl Recorder {
     /// Counts a use of an approval's link that gets no record of its own.
     ///
     /// # Errors
-    /// As [`Self::write`], for the count of earlier uses.
+    /// As [`Self::write`]: this method may write the count of earlier uses.
     pub(crate) fn count(&self, approval: &ApprovalLine) -> io::Result<()> {
         self.put_ended_counts()?;
         locked(&self.limits).hold(Record::token_of(approval));
         Ok(())
     }
 
-    /// As [`Self::write`], unless this process has already written the record's transition: then it writes nothing.
+    /// As [`Self::write`], but writes nothing if this process has already written the record's transition.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -121,10 +122,10 @@ impl Recorder {
         if is_written { Ok(()) } else { self.write(record) }
     }
 
-    /// Writes the counts that a flood still withholds, for an orderly shutdown of the local server.
+    /// Writes the counts that have no line yet, before the local server stops.
     ///
     /// # Errors
-    /// Those of the sink.
+    /// The sink's error.
     pub fn settle(&self) -> io::Result<()> {
         let counts = locked(&self.limits).take_held();
         self.put_counts(counts)
@@ -144,11 +145,11 @@ impl Recorder {
     }
 }
 
-/// How many rejections of strangers are written in each minute of a process.
+/// How many rejections without a genuine token a process writes in each minute.
 const LINES_A_MINUTE: u64 = 20;
 const MINUTE: u64 = 60;
-/// How many links are tracked, and how many kinds of lines about them. Links come from the operator, so a stranger cannot evict any. An
-/// evicted one costs repeated lines.
+/// The capacity for links, and for kinds of lines about them. Only the operator can make links, so a stranger cannot evict one. Evicting a
+/// link costs repeated lines.
 const MOST_LINKS: usize = 4_096;
 
 #[derive(Debug)]
@@ -156,9 +157,9 @@ struct Limits {
     minute: u64,
     span: u64,
     strangers: Budget,
-    /// Uses of a link in this span that got no line.
+    /// How many uses of a link got no line in this span.
     held: LruCache<RepeatedToken, u64>,
-    /// What was written about a link, in which period and how often.
+    /// For a link and a kind of line: the period of the last line, and the number of lines in that period.
     written: LruCache<(RepeatedToken, String), (u64, u32)>,
 }
 
@@ -168,7 +169,7 @@ impl Default for Limits {
     }
 }
 
-/// The rejections of one minute.
+/// The rejections without a genuine token in one minute.
 #[derive(Debug, Default)]
 struct Budget {
     lines: u64,
@@ -178,16 +179,16 @@ struct Budget {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineVerdict {
-    /// Write the line, and confirm a repeatable one with [`Limits::wrote`].
+    /// Write the line. If it is repeatable, confirm it with [`Limits::wrote`].
     Write,
-    /// Write nothing: it was counted.
+    /// Write nothing, because the line was counted.
     Count,
     /// Write the count instead of the line.
     CountBecomesLine(u64),
 }
 
 impl Limits {
-    /// Counts from a minute or a span that has ended at `now` (seconds since 1970) and have no line yet.
+    /// Returns the counts of a minute or a span that has ended at `now` (seconds since 1970), if these counts have no line yet.
     fn of_ended_periods(&mut self, now: u64) -> Vec<(Option<RepeatedToken>, u64)> {
         let (minute, span) = (now / MINUTE, span_start(now));
         let mut counts = Vec::new();
@@ -210,7 +211,7 @@ impl Limits {
         }
         budget.held += 1;
         budget.held_in_all += 1;
-        // During a long flood, write a line at 10, 100, 1 000 … so that its size is visible before it ends.
+        // During a long flood, write a line at 10, 100, 1 000 … rejections, so that the size of the flood is visible before it ends.
         if budget.held_in_all >= 10 && is_power_of_ten(budget.held_in_all) {
             LineVerdict::CountBecomesLine(std::mem::take(&mut budget.held))
         } else {
@@ -227,7 +228,7 @@ impl Limits {
         LineVerdict::Count
     }
 
-    /// Notes that a line has been flushed. A line that was not flushed does not count.
+    /// Notes that a line has been flushed. A line that could not be flushed uses up nothing of the limit.
     fn wrote(&mut self, line: Repeatable, now: u64) {
         let period = now / line.period;
         let written = self.written.entry((line.token, line.says)).or_insert((period, 0));

@@ -1,4 +1,4 @@
-//! The id of a transition in records and events. The same transition has the same id in every process and however often it is noticed.
+//! The id of a transition in records and events. The same transition has the same id in every process and in every repetition.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -11,17 +11,18 @@ use crate::consent::{ApprovalState, BoundKey, Expectation, ExpectedTenant, Outco
 /// The id of a transition in records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct TransitionId {
-    /// A hash: [`TransitionId::of`], [`TransitionId::of_state`], or the id of a warning.
+    /// A hash of the parts that make the transition unique.
     #[serde(rename = "transition")]
     pub id: String,
-    /// Tickets can share a transition. Each has its own record.
+    /// The ticket. Several tickets can share a transition id, and each ticket has its own record.
     #[serde(skip)]
     pub ticket: Option<TokenId>,
 }
 
 impl TransitionId {
-    /// The transition from `before` to this state. `before` was reached in the second `since`; for a first outcome, it is the start of the
-    /// claim's 20-minute span. A repeated visit, a redelivered message and a second press within the span lead to the same id.
+    /// The id of the transition from `before` to this state. `since` is the second in which `before` was reached. For a first outcome,
+    /// `since` is the start of the span in which the callback arrived. A repeated visit, a redelivered message and a second press in the
+    /// same span lead to the same id.
     #[must_use]
     pub fn of(state: &ApprovalState, before: Option<Outcome>, since: u64) -> Self {
         let Expectation { app, tenant, .. } = &state.expectation;
@@ -35,19 +36,19 @@ impl TransitionId {
         Self { id: hashed_id(&format!("{link} {tenant} {app} {before} {} {since}", state.outcome.name())), ticket }
     }
 
-    /// The state of a subject in the 20 minutes around `at`, where we do not know what was published last.
+    /// The id for a state of a subject in the span that contains `at`, if we do not know the last event.
     #[must_use]
     pub fn of_state(subject: &str, state: &ApprovalState, at: u64) -> Self {
         let id = hashed_id(&format!("{subject} {} {}", state.outcome.name(), span_start(at)));
         Self { id, ticket: Some(state.ticket) }
     }
 
-    /// The use of a link that was revoked or has expired, on the day of `at`: one id for a day, however often it is used.
+    /// The id for the use of a link that was revoked or has expired. All uses on the day of `at` have the same id.
     pub(crate) fn of_ended_link(link: TokenId, ticket: Option<TokenId>, at: u64) -> Self {
         Self { id: hashed_id(&format!("ended {link} {}", at / 86_400)), ticket }
     }
 
-    /// The report that further claims of a link are only counted in the 20 minutes around `at`.
+    /// The id of the event about the counted claims of a link, in the span that contains `at`.
     pub(crate) fn of_counted(key: &BoundKey, state: &ApprovalState, at: u64) -> Self {
         Self { id: hashed_id(&format!("counted {} {}", key.as_str(), span_start(at))), ticket: Some(state.ticket) }
     }
