@@ -1,4 +1,4 @@
-//! Warns about credentials that end: 30, 14 and 3 days before, and after the end. Runs once a day.
+//! Warns about credentials that expire: 30, 14 and 3 days before, and after the expiry. Runs once a day.
 //!
 //! When a credential expires, verification stops for every tenant at once. Nothing fails before that, so only this task can warn.
 
@@ -27,7 +27,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// The nearest threshold that `end` has reached. Returns `None` if the end is more than 30 days away.
+    /// Returns the nearest threshold that `end` has reached, or `None` if the end is more than 30 days away.
     pub(crate) fn of(end: OffsetDateTime, now: OffsetDateTime) -> Option<Self> {
         let left = end - now;
         [Self::Ended, Self::ThreeDays, Self::FourteenDays, Self::ThirtyDays]
@@ -35,7 +35,7 @@ impl Warning {
             .find(|warning| left <= Duration::days(i64::from(warning.days())))
     }
 
-    /// The threshold in days; 0 after the end.
+    /// The threshold in days. 0 after the end.
     #[must_use]
     pub fn days(self) -> u8 {
         match self {
@@ -58,23 +58,23 @@ pub struct ExpiryFinding {
     pub(crate) credential: &'static str,
     /// When the credential ends, if it is known.
     pub end: CredentialEnd,
-    /// `None` if the end is not near, or not known.
+    /// The threshold that the credential has reached. `None` if the end is not near or not known.
     pub warning: Option<Warning>,
 }
 
-/// How long [`warn`] may take in a function that Lambda stops after 20 s. The remaining time is enough to report the apps that were not
+/// How long [`warn`] may take in a function that Lambda stops after 20 s. The remaining 5 s are enough to report the apps that we have not
 /// checked.
 pub const WITHIN_FUNCTION: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The maximum number of concurrent checks. A check mostly waits for an answer.
 const AT_ONCE: usize = 8;
 
-/// Checks the credential of each app that has one. Records and logs an upcoming expiry as soon as it is known. The order is: ends from the
-/// configuration, then certificates, then ends that only Microsoft knows. A process records each threshold of a credential once. Another
-/// process may record it again with the same id.
+/// Checks the credential of each app that has one. Records and logs a near expiry as soon as we know it. Credentials whose end is in the
+/// configuration come first, then certificates, then credentials whose end only Microsoft knows. A process records each threshold of a
+/// credential once. Another process may record the same threshold again, with the same id.
 ///
 /// # Errors
-/// The sink's error; [`io::ErrorKind::TimedOut`] if `budget` ended before all checks. Records written until then stay.
+/// The sink's error, or [`io::ErrorKind::TimedOut`] if `budget` ended before all checks. The records from before the error stay.
 pub async fn warn(installation: &Installation, budget: std::time::Duration) -> io::Result<Vec<ExpiryFinding>> {
     let deadline = tokio::time::sleep(budget);
     let mut round = Round { installation, findings: Vec::new(), written: Ok(()) };
@@ -117,7 +117,7 @@ pub async fn warn(installation: &Installation, budget: std::time::Duration) -> i
     round.written.map(|()| round.findings)
 }
 
-/// The results so far.
+/// The results of one run so far.
 struct Round<'s> {
     installation: &'s Installation,
     findings: Vec<ExpiryFinding>,

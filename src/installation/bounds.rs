@@ -1,4 +1,5 @@
-//! Applies the bounds on claims: in the store of `serve` for the whole installation, elsewhere in this process.
+//! Applies the limits on claims. With the store of `serve`, the limits are for the whole installation. Without it, they are for this
+//! process.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::consent::claim_bound::Spent;
 use crate::consent::{BoundKey, Draw, Drawn};
 use crate::sync::locked;
 
-/// Most keys in memory. Links come from the operator, so a stranger cannot evict another link's key.
+/// The number of keys in memory. Only the operator can make links, so a stranger cannot evict the key of another link.
 const CAPACITY: usize = 4_096;
 
 /// A store that needs longer keeps a browser waiting: then the bounds of this process apply.
@@ -32,7 +33,7 @@ impl Bounds {
 }
 
 impl Installation {
-    /// Draws on the bound of a link, tenant and app.
+    /// Uses up one unit of a limit of a link, tenant and app, if one is left.
     pub(crate) async fn draw(&self, key: &BoundKey, draw: &Draw) -> Drawn {
         let period = draw.period(key, self.clock.now_unix());
         let kept = match self.outbox() {
@@ -42,7 +43,7 @@ impl Installation {
         kept.unwrap_or_else(|| self.bounds.with(period, |spent| spent.draw(draw)))
     }
 
-    /// Gives back what was drawn for a message that could not be sent.
+    /// Gives back the unit of a limit for a message that could not be sent.
     pub(crate) async fn give_back(&self, key: &BoundKey, draw: &Draw) {
         let period = draw.period(key, self.clock.now_unix());
         if let Some(outbox) = self.outbox() {

@@ -1,4 +1,4 @@
-//! Checks very many tenants, each for a moment.
+//! Checks a large number of tenants in one run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::entra::http::{ClientFault, Http};
 use crate::entra::token::AccessToken;
 use crate::entra::verifier::{Asker, AskingApp, CheckReason, CredentialProvider as _, CredentialUnavailable, NoToken, Verifier};
 
-/// Checks tenants with the installation's credentials or with a person's token. Its memory does not grow with the number of tenants.
+/// Checks tenants with the installation's credentials or with a person's token. Its use of memory does not grow with the number of tenants.
 #[derive(Debug)]
 pub(crate) struct BulkVerifier<'s> {
     installation: &'s Installation,
@@ -19,7 +19,8 @@ pub(crate) struct BulkVerifier<'s> {
 }
 
 impl Installation {
-    /// A verifier that caches at most `tokens` tokens, for further apps of the same tenant with the same verifier.
+    /// A bulk verifier that caches at most `tokens` tokens. It reuses a token for further apps that have the same verifier in the same
+    /// tenant.
     pub(crate) fn bulk_verifier(&self, tokens: usize) -> BulkVerifier<'_> {
         BulkVerifier { installation: self, verifier: self.verifier.apart(tokens) }
     }
@@ -46,7 +47,7 @@ impl BulkVerifier<'_> {
         TimedCheck::new(check, started)
     }
 
-    /// Reads the credential of an app, so that the caller can report a missing one once, before the first call to Microsoft.
+    /// Reads the credential of an app, so that the caller can report a missing credential once, before the first call to Microsoft.
     ///
     /// # Errors
     /// [`CredentialUnavailable`].
@@ -54,7 +55,7 @@ impl BulkVerifier<'_> {
         self.installation.credential_of(app).credential(&[]).await.map(|_| ())
     }
 
-    /// Mints a Graph token of an app in a tenant.
+    /// Requests a Graph token for an app in a tenant.
     ///
     /// # Errors
     /// [`NoToken`].

@@ -1,4 +1,4 @@
-//! Checks with the credential of an app's verifier, and measures the time.
+//! Checks an app with the credential of its verifier, and measures the duration.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ impl Installation {
     /// Checks an app in a tenant with the credential of its verifier.
     ///
     /// # Errors
-    /// [`TooSoon`]: no earlier check counts, and the next one may not begin yet.
+    /// [`TooSoon`]: no earlier check counts, and the next check may not start yet.
     pub async fn check(
         &self,
         app: &ConfiguredApp,
@@ -43,11 +43,11 @@ pub(super) fn check_request<'a>(
     CheckRequest { profile: &app.profile, endpoints: &app.endpoints, tenant, asker, check_reason, popular: app.is_popular(), budget }
 }
 
-/// A check and its duration, including a wait for another caller's check.
+/// A check and its duration. The duration includes the time that we waited for the same check of another caller.
 #[derive(Debug)]
 pub struct TimedCheck {
     check: Check,
-    /// In milliseconds.
+    /// The duration in milliseconds.
     pub(crate) took_millis: u64,
 }
 
@@ -56,12 +56,12 @@ impl TimedCheck {
         Self { check, took_millis: millis(started.elapsed()) }
     }
 
-    /// The result if no approved verifier is configured.
+    /// The check of an app without a verifier.
     pub(super) fn without_verifier(at: OffsetDateTime) -> Self {
         Self { check: Check::without_verifier(at), took_millis: 0 }
     }
 
-    /// Its part of a record, apart from the finding.
+    /// When and how the check ran, for its record.
     pub(crate) fn measured(&self) -> Measured {
         let calls = self.upstream.iter().map(|call| UpstreamLine { kind: call.kind.name(), status: call.status, ms: call.millis });
         let Check { at, trace_id, correlation_id, .. } = self.check;

@@ -1,4 +1,5 @@
-//! The credential of an app. We read it to mint a token, and try the other stages of a rotation if Microsoft refuses the current one.
+//! The credential of an app. We read the credential to request a token. If Microsoft refuses the current version, we try the versions of
+//! the other stages of a rotation.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,10 +15,11 @@ use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::verifier::{CredentialFuture, CredentialProvider, CredentialUnavailable};
 use crate::sync::locked;
 
-/// How long we try a stage that worked before the current one. A rotation ends within this time; until then, each check requests 1 token
+/// How long we try another stage first, after it worked. A rotation ends within this time. Until then, a check sends 1 request for a token
 /// instead of 3.
 const STAGE_STANDS: Duration = Duration::from_secs(600);
-/// How long we skip the other stages after Microsoft refused all of them. We still read and try a new current version.
+/// How long we skip the other stages after Microsoft refused all stages. In this time, we still read the current stage again, and try a new
+/// version.
 const REFUSAL_STANDS: Duration = Duration::from_secs(60);
 
 /// What this process remembers about each app's credential.
@@ -26,9 +28,9 @@ pub(super) struct CredentialMemory(Mutex<HashMap<ProfileId, Memory>>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Memory {
-    /// A stage other than the current one that Microsoft accepted, and when.
+    /// The stage that Microsoft accepted, if it is not the current one, and when Microsoft accepted it.
     works: Option<(SecretStage, OffsetDateTime)>,
-    /// When Microsoft had refused every stage.
+    /// When Microsoft had refused all stages, if it did.
     refused: Option<OffsetDateTime>,
 }
 
@@ -42,7 +44,7 @@ impl CredentialMemory {
 pub(super) struct KeptCredential<'s> {
     installation: &'s Installation,
     app: &'s ConfiguredApp,
-    /// The credentials we returned, with their stages: an accepted one identifies its stage.
+    /// The credentials that we returned, with their stages. We need the stage if Microsoft accepts a credential.
     given: Mutex<Vec<(SecretStage, Arc<Credential>)>>,
 }
 
@@ -76,18 +78,18 @@ impl CredentialProvider for KeptCredential<'_> {
     }
 }
 
-/// Why we cannot use a version of a credential. The log has the details.
+/// Why we cannot use one version of a credential. The log has the details.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unusable {
-    /// The source did not return it.
+    /// The source did not return the version.
     Unread,
-    /// It exists, and is not a credential.
+    /// The source returned the version, but its content is not a credential.
     Unfit,
 }
 
 impl KeptCredential<'_> {
-    /// The stage that worked last, else the current one. If that is not a credential, any other stage that is: a slip in a rotation must
-    /// not break a working credential.
+    /// Returns the credential of the stage that worked last, else of the current stage. If the current stage does not contain a credential,
+    /// returns that of another stage, because a mistake in a rotation must not break a working credential.
     async fn first(&self) -> Result<(SecretStage, Arc<Credential>), CredentialUnavailable> {
         let source = self.source()?;
         let works = self.remember(|memory| memory.works).filter(|(_, since)| self.is_younger(*since, STAGE_STANDS));
@@ -98,7 +100,7 @@ impl KeptCredential<'_> {
         }
         match self.read(source, SecretStage::Current, false).await {
             Ok(credential) => return Ok((SecretStage::Current, credential)),
-            // If this read fails, the others fail too, and each attempt costs time.
+            // If we cannot read the current stage, we cannot read the other stages either, and each attempt costs time.
             Err(Unusable::Unread) => return Err(CredentialUnavailable),
             Err(Unusable::Unfit) => {}
         }
@@ -110,7 +112,7 @@ impl KeptCredential<'_> {
         Err(CredentialUnavailable)
     }
 
-    /// A credential that Microsoft has not refused yet: a new read of the current stage, then the other stages.
+    /// Returns a credential that Microsoft has not refused yet. Reads the current stage again, then the other stages.
     async fn another(&self, refused: &[Arc<Credential>]) -> Result<(SecretStage, Arc<Credential>), CredentialUnavailable> {
         let source = self.source()?;
         let all_refused_lately = self.remember(|memory| memory.refused).is_some_and(|since| self.is_younger(since, REFUSAL_STANDS));
@@ -129,8 +131,8 @@ impl KeptCredential<'_> {
         Err(CredentialUnavailable)
     }
 
-    /// The stages other than the current one, the likelier first. If Entra does not know a certificate yet, it still knows its predecessor.
-    /// If it no longer knows a secret, it knows the successor.
+    /// The stages other than the current one, the likelier first. If Entra does not know a new certificate yet, Entra still accepts the
+    /// previous one. If Entra no longer accepts a secret, it already accepts the next one.
     fn others(&self, source: &CredentialSource) -> Vec<SecretStage> {
         match source {
             CredentialSource::Certificate(SecretSource::SecretsManager(_)) => vec![SecretStage::Previous, SecretStage::Pending],
@@ -154,7 +156,7 @@ impl KeptCredential<'_> {
         let secrets = &self.installation.secrets;
         let secret = if doubted { secrets.refresh_staged(place, stage).await } else { secrets.get_staged(place, stage).await };
         let secret = secret.map_err(|error| {
-            // Most of the time, no version has one of the other stages.
+            // Most of the time, the other stages have no version, so a missing version is no error.
             if stage == SecretStage::Current || error.reason != Reason::NotFound {
                 tracing::error!(app.id = %self.app.profile.id, secret.stage = stage.name(), %error, "a credential is unavailable");
             }
@@ -192,7 +194,7 @@ impl KeptCredential<'_> {
         act(self.installation.credentials.lock().entry(self.app.profile.id.clone()).or_default())
     }
 
-    /// A moment in the future means that the clock went backwards, and counts as old.
+    /// Whether `since` is less than `than` ago. If `since` is in the future, the clock went backwards, and the result is `false`.
     fn is_younger(&self, since: OffsetDateTime, than: Duration) -> bool {
         let now = self.installation.clock.now();
         since <= now && now - since < than

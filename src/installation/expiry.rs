@@ -1,4 +1,4 @@
-//! When an app's credential expires: from the certificate, the configuration or the registration.
+//! Finds out when an app's credential expires, from the certificate, the configuration or the registration.
 
 use time::OffsetDateTime;
 
@@ -10,14 +10,14 @@ use crate::entra::registration::Registration;
 use crate::entra::verifier::RegistrationUnread;
 use crate::secret::Secret;
 
-/// The end of a credential's life.
+/// When a credential expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialEnd {
-    /// The moment, and its source.
+    /// The credential expires at this time. The source of the time is the second field.
     At(OffsetDateTime, ToldBy),
-    /// Never: we store nothing that could expire.
+    /// The credential never expires, because we store no secret and no certificate.
     Never,
-    /// Unknown. The text says why, without a full stop.
+    /// We could not find out. The text says why, without a full stop.
     Unseen(Box<str>),
 }
 
@@ -28,7 +28,7 @@ crate::consent::named! {
         Certificate = "certificate",
         /// `credential.expires` of `consent.toml`.
         Configuration = "configuration",
-        /// The app's registration, read in the home tenant.
+        /// The app's registration in the home tenant.
         Registration = "registration",
     }
 }
@@ -42,7 +42,7 @@ impl CredentialEnd {
 }
 
 impl Installation {
-    /// When an app's credential expires, from the configuration alone. `None` if we have to read something first.
+    /// Returns when an app's credential expires if the configuration alone says so, else `None`.
     pub(crate) fn credential_end_configured(app: &ConfiguredApp) -> Option<CredentialEnd> {
         match app.credential.as_ref()? {
             CredentialSource::Federated { .. } => Some(CredentialEnd::Never),
@@ -51,8 +51,8 @@ impl Installation {
         }
     }
 
-    /// When an app's credential expires. We read the registration only for a client secret whose expiry the configuration omits. `None` for
-    /// an app without a credential.
+    /// Returns when an app's credential expires, or `None` for an app without a credential. Reads the registration only for a client secret
+    /// whose expiry the configuration omits.
     pub(crate) async fn credential_end(&self, app: &ConfiguredApp) -> Option<CredentialEnd> {
         let registration = match app.credential.as_ref()? {
             CredentialSource::ClientSecret(_) if app.credential_expires.is_none() => self.registration(app).await,
@@ -63,7 +63,7 @@ impl Installation {
         self.credential_end_with(app, registration.as_ref()).await
     }
 
-    /// As [`Self::credential_end`], with a registration that the caller has read, or the reason why the read failed.
+    /// As [`Self::credential_end`], with a registration that the caller has read, or with the reason why there is none.
     pub(crate) async fn credential_end_with(
         &self,
         app: &ConfiguredApp,
@@ -91,8 +91,8 @@ impl Installation {
     }
 }
 
-/// When a secret expires, from its registration: of the secrets that may be ours, the next one to expire, or else the last one that
-/// expired.
+/// Returns when a secret expires, from the registration. Several secrets of a registration may be ours. If so, returns the next expiry of
+/// these secrets, or the latest expiry if all have expired.
 fn end_of_secret(secret: &Secret, registration: &Registration, now: OffsetDateTime) -> CredentialEnd {
     let like_ours = |wanted: Option<bool>| registration.secrets.iter().filter(move |one| one.may_be(secret) == wanted);
     let mut candidates: Vec<_> = like_ours(Some(true)).collect();

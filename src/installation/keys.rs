@@ -1,4 +1,4 @@
-//! The keys that sign tokens. We read them on first use, and again if a token names a newer key.
+//! The keys that sign tokens. We read the keys on first use, and again if a token names a key that we do not know.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use super::Installation;
 use crate::secret::Secret;
 use crate::token::{KeyRing, Signer};
 
-/// The key ring with the secret that it comes from, so that we parse it once.
+/// The key ring and the secret that contains it. We parse a secret only once.
 #[derive(Debug)]
 pub(super) struct KnownKeys {
     secret: Arc<Secret>,
     ring: Arc<KeyRing>,
 }
 
-/// We cannot read the signing keys, so we can neither open nor make a token.
+/// We cannot use the signing keys, so we can neither open nor sign a token.
 #[derive(Debug, thiserror::Error)]
 #[error("the key that signs links is unavailable: {0}")]
 pub struct KeysUnavailable(pub(crate) String);
@@ -28,8 +28,8 @@ impl Installation {
         self.ring(secret.map_err(|error| error.to_string())).await
     }
 
-    /// The keys of the last use. A request opens its token with them, so we sign the tokens of its answer with them too. A refresh of the
-    /// cached secret would cost time while the browser waits.
+    /// The keys of the last use. A request that has opened its token signs its answer with the same keys. A new read of the key secret
+    /// would cost time while the browser waits.
     ///
     /// # Errors
     /// As [`Self::keys`], if this process has not used any keys yet.
@@ -44,7 +44,7 @@ impl Installation {
         self.keys.lock().await.as_ref().map(|known| Arc::clone(&known.ring))
     }
 
-    /// As [`Self::cached_keys`], after at most one read of the key secret a minute.
+    /// As [`Self::cached_keys`], but reads the key secret at most once a minute.
     ///
     /// # Errors
     /// As [`Self::keys`].
@@ -55,7 +55,7 @@ impl Installation {
         }
     }
 
-    /// As [`Self::keys`], after a new read of the key secret (at most one a minute): for a key newer than our copy.
+    /// As [`Self::keys`], but reads the key secret again, at most once a minute. We need this for a key that is newer than our copy.
     ///
     /// # Errors
     /// As [`Self::keys`].
@@ -64,7 +64,7 @@ impl Installation {
         self.ring(secret.map_err(|error| error.to_string())).await
     }
 
-    /// Reads the key secret again now, and every other secret at its next use: the operator has exchanged one.
+    /// Reads the key secret again now, and every other secret at its next use. We need this after the operator has exchanged a secret.
     ///
     /// # Errors
     /// As [`Self::keys`].
@@ -91,7 +91,7 @@ impl Installation {
                 *known = Some(KnownKeys { secret, ring: Arc::clone(&ring) });
                 Ok(ring)
             }
-            // A slip in a rotation must not break a working key.
+            // A mistake in a rotation must not break a working key.
             (Err(error), Some(known)) => {
                 tracing::error!(%error, "the new key secret cannot be used; the keys read before stay in use");
                 Ok(Arc::clone(&known.ring))

@@ -1,4 +1,4 @@
-//! The addresses that we publish: links to mail, Microsoft's consent page, results.
+//! The addresses that we publish: mailed links, Microsoft's consent page and result pages.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Expectation, ExpectedTenant, Label, Reference, TokenId};
 use crate::token::{Invitation, KeyRing, Subject, Ticket, TooLong, receipt};
 
-/// Longest direct link, in characters. Some clients cut longer ones (threats reference S11).
+/// Longest direct link, in characters. Some clients cut longer links (threats reference S11).
 const LONGEST_DIRECT_LINK: usize = 2_048;
 
 impl Installation {
-    /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` if we have no key, or if the address is too
-    /// long even without label and reference.
+    /// The address of a receipt's page. `room` is `r` for a result page, or `w` for the page that watches a companion app. Returns `None`
+    /// if we have no key, or if the address is too long even without label and reference.
     pub async fn receipt_address(&self, room: &str, state: &ApprovalState) -> Option<String> {
         let keys = self.cached_keys().await.ok()?;
         // A renewed receipt keeps the expiry of the first one.
@@ -29,7 +29,7 @@ impl Installation {
         format!("{}/callback", self.issuer())
     }
 
-    /// A link that leads straight to Microsoft, and the id of its ticket, which is valid for `life`.
+    /// A link that leads straight to Microsoft, and the id of its ticket. The ticket is valid for `life`.
     ///
     /// # Errors
     /// [`NoLink`] if we have no keys, or if the ticket or the link is too long.
@@ -39,7 +39,7 @@ impl Installation {
         Ok((signed.id, signed.address))
     }
 
-    /// As [`Self::direct_link`], with the caller's keys: for many links.
+    /// As [`Self::direct_link`], with the caller's keys, so that many links need one read of the keys.
     ///
     /// # Errors
     /// [`NoLink`] if the ticket or the link is too long.
@@ -61,7 +61,8 @@ impl Installation {
         }
     }
 
-    /// The id and the address of an invitation: one of our pages, for mailing. The invitation is valid for `life`.
+    /// The id and the address of an invitation. The address leads to one of our pages, and the operator mails it. The invitation is valid
+    /// for `life`.
     ///
     /// # Errors
     /// [`NoLink`] if we have no keys, or if the address is too long.
@@ -78,7 +79,7 @@ impl Installation {
         Ok((signed.id, signed.address))
     }
 
-    /// As [`Self::invitation`], with the caller's keys: for many links.
+    /// As [`Self::invitation`], with the caller's keys, so that many links need one read of the keys.
     ///
     /// # Errors
     /// [`TooLong`] if the address is too long.
@@ -97,8 +98,8 @@ impl Installation {
         Ok(SignedLink { id, expires_at, address: invitation.address(signer)? })
     }
 
-    /// Signs the invitation of a ticket or a receipt again, and returns its address. `None` for a direct link, for an expired invitation,
-    /// and if we have no key.
+    /// Signs the invitation of a ticket or a receipt again, and returns the address of the invitation. Returns `None` for a direct link,
+    /// for an expired invitation, and if we have no key.
     pub(crate) async fn invitation_again(&self, expectation: &Expectation) -> Option<String> {
         let keys = self.cached_keys().await.ok()?;
         let signer = self.signer(&keys);
@@ -120,14 +121,14 @@ impl Installation {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignedLink<A> {
-    /// The id of its token.
+    /// The id of the link's token.
     pub(crate) id: TokenId,
-    /// In seconds since 1970.
+    /// When the link expires, in seconds since 1970.
     pub(crate) expires_at: u64,
     pub(crate) address: A,
 }
 
-/// Why we made no link.
+/// Why we could not make a link.
 #[derive(Debug, thiserror::Error)]
 pub enum NoLink {
     /// We have no key.
@@ -136,7 +137,7 @@ pub enum NoLink {
     /// The token does not fit into an address.
     #[error(transparent)]
     TooLong(#[from] TooLong),
-    /// A direct link with this many characters: some programs would cut it.
+    /// The direct link has this number of characters. Some programs would cut it.
     #[error(
         "the link would have {0} characters, and some programs cut at {LONGEST_DIRECT_LINK}: shorten the label or the reference, make an \
          invitation instead of a direct link, or set scopes = \"registration\""

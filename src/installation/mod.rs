@@ -1,4 +1,4 @@
-//! The composition root: the one place that builds clients, each on first use.
+//! The composition root: the only place that builds clients. It builds each client on first use.
 
 mod bounds;
 mod bulk_verifier;
@@ -41,7 +41,7 @@ use crate::outbox::Outbox;
 use crate::record::{Recorder, Sink};
 use crate::secret::Secret;
 
-/// Everything that an installation takes from outside.
+/// The parts of an installation that its caller provides.
 #[derive(Debug)]
 pub struct Dependencies {
     /// The certificate authorities that we trust.
@@ -52,11 +52,11 @@ pub struct Dependencies {
     pub rng: Rng,
     /// The destination of records.
     pub sink: Sink,
-    /// Reads an environment variable, for secrets that are stored there.
+    /// Reads an environment variable. Secrets can be stored in environment variables.
     pub environment: fn(&str) -> Option<String>,
-    /// The destination of orders and outcome events, instead of the queue and the bus in the configuration.
+    /// The destination of orders and outcome events. It replaces the queue and the bus of the configuration.
     pub outbox: Option<Arc<dyn Outbox>>,
-    /// The AWS clients, instead of those that the process's environment describes.
+    /// The AWS clients. They replace the clients that the environment of the process describes.
     pub aws: Option<AwsClients>,
 }
 
@@ -75,7 +75,8 @@ impl Dependencies {
         }
     }
 
-    /// As [`Self::real`], for a command that runs once, where no browser waits: AWS, and the search for its credentials, get more time.
+    /// As [`Self::real`], for a command in a terminal. Calls to AWS, and the search for its credentials, get more time, because no browser
+    /// waits.
     pub(crate) fn at_a_terminal(roots: Roots) -> Self {
         Self { aws: Some(AwsClients::at_a_terminal(roots)), ..Self::real(roots) }
     }
@@ -103,7 +104,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Assembles an installation without any call: it reads secrets and builds clients on first use.
+    /// Assembles an installation without any call. The installation reads secrets and builds clients on first use.
     #[must_use]
     pub fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies { roots, clock, rng, sink, environment, outbox, aws } = dependencies;
@@ -135,7 +136,7 @@ impl Installation {
         Self::load(&ConfigSource::from_env(&dependencies.environment)?, dependencies).await
     }
 
-    /// Assembles the installation that a configuration describes. Only a configuration in Secrets Manager costs a call.
+    /// Assembles the installation that a configuration describes. Makes a call only for a configuration in Secrets Manager.
     ///
     /// # Errors
     /// [`ConfigError`] with file, line and remedy.
@@ -149,7 +150,7 @@ impl Installation {
                 let secrets = Secrets::new(dependencies.clock.clone(), Arc::clone(&aws), environment);
                 let read = secrets.get(&SecretSource::SecretsManager(name.clone())).await;
                 drop(secrets);
-                // The installation goes on with these clients and their connections.
+                // The installation uses these clients and their connections too.
                 dependencies.aws = Arc::into_inner(aws);
                 let remedy = "correct the name, and allow secretsmanager:GetSecretValue on this secret (kms:Decrypt too, if a KMS key of \
                               yours encrypts it)";
@@ -165,7 +166,7 @@ impl Installation {
         &self.secrets
     }
 
-    /// The destination of orders and outcome events; `None` if the installation has neither a queue nor a consumer of events.
+    /// The destination of orders and outcome events. `None` if the installation has neither a queue nor a receiver of events.
     pub(crate) fn outbox(&self) -> Option<&dyn Outbox> {
         self.outbox.as_deref()
     }
@@ -175,7 +176,7 @@ impl Installation {
         URL_SAFE_NO_PAD.encode([self.rng.bytes(), self.rng.bytes()].concat())
     }
 
-    /// The public base address without a trailing slash: the `iss` of everything we sign.
+    /// The public base address without a trailing slash. It is the `iss` of every token that we sign.
     pub(crate) fn issuer(&self) -> &str {
         self.config.site.base_url.as_str().trim_end_matches('/')
     }
@@ -192,7 +193,7 @@ impl Installation {
         TokenId::from_random(self.rng.bytes())
     }
 
-    /// A secret that the configuration names, at most 10 minutes old.
+    /// A secret that the configuration names, from a cache that is at most 10 minutes old.
     ///
     /// # Errors
     /// [`SecretUnavailable`] if this process has never read it.
@@ -200,7 +201,8 @@ impl Installation {
         self.secrets.get(place).await
     }
 
-    /// Whether the operator revoked a token: by its id, by its invitation's id, or by the moment when either was signed.
+    /// Whether the operator revoked a token: by the id of the token or of its invitation, or by the time at which we signed the token or
+    /// its invitation.
     pub(crate) fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
             Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
@@ -208,7 +210,7 @@ impl Installation {
         }
     }
 
-    /// Whether the operator revoked one of these ids, or every token of this age. `signed_at` is in seconds since 1970.
+    /// Whether the operator revoked one of these ids, or all tokens that we signed at this time. `signed_at` is in seconds since 1970.
     pub(crate) fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
         let links = &self.config.links;
         let by_date =
@@ -216,10 +218,10 @@ impl Installation {
         by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
     }
 
-    /// Finds the tenant of a domain or an id in the app's cloud. A link is bound to the id that Microsoft returns.
+    /// Finds a tenant in the app's cloud by a domain or an id. A link is bound to the tenant id that Microsoft returns.
     ///
     /// # Errors
-    /// [`Undiscovered`]: the tenant does not exist there, lives in another cloud, or Microsoft does not answer now.
+    /// [`Undiscovered`]: the tenant does not exist in the app's cloud, is in another cloud, or Microsoft does not answer.
     pub async fn discover(&self, app: &ConfiguredApp, tenant: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
         self.discovery.discover(&app.profile.cloud, &app.endpoints, tenant).await
     }

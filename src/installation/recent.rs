@@ -1,4 +1,4 @@
-//! What this process did recently, so that a repetition costs no second check, order or event.
+//! Remembers what this process did recently, so that a repetition costs no second check, order or event.
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
@@ -12,17 +12,17 @@ use crate::consent::{Claim, ErrorClass, Outcome, ProfileId, TenantId, TokenId};
 use crate::record::Fate;
 use crate::sync::locked;
 
-/// Capacity of each cache, in entries. Evicting one costs a check, or a message and an event with ids that consumers know.
+/// The number of entries in each cache. Evicting one costs another check, or an order and an event with the same ids as before.
 const CAPACITY: usize = 4_096;
 
-/// The kind of a claim. Checks for one claim do not count for a later claim of another kind, which has another conclusion.
+/// The kind of a claim. Claims of different kinds lead to different outcomes, so we remember each kind separately.
 type ClaimKind = (std::mem::Discriminant<Claim>, Option<ErrorClass>);
 
 fn kind(claim: &Claim) -> ClaimKind {
     (std::mem::discriminant(claim), claim.error().map(|error| error.class))
 }
 
-/// Which messages of a transition were sent, and when that began. The lock holder sends.
+/// Which messages of a transition were sent, and since when we have sent messages. The holder of the lock sends.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) since: Option<OffsetDateTime>,
@@ -74,7 +74,7 @@ impl Recent {
         get_or_put(&self.sent, (transition, claim.map(kind)), || Arc::new(AsyncMutex::new(Sent::NOTHING)))
     }
 
-    /// Whether a transition is the first one whose event has this id.
+    /// Whether a transition is the first transition whose event has this id.
     pub(crate) fn first_under(&self, event: &str, transition: String) -> bool {
         event == transition || get_or_put(&self.events, event.to_owned(), || transition.clone()) == transition
     }
@@ -84,14 +84,15 @@ impl Recent {
         get_or_put(&self.reached, transition, || now)
     }
 
-    /// The event in which this process said last, within 20 minutes, that a subject has this outcome.
+    /// Returns the id of the last event that this process published about a subject, if the event has this outcome and is less than 20
+    /// minutes old.
     pub(crate) fn said(&self, subject: &str, outcome: Outcome, now: OffsetDateTime) -> Option<String> {
         let said = locked(&self.said);
         let (last, event, at) = said.peek(subject)?;
         (*last == outcome && now - *at < PROVISIONAL).then(|| event.clone())
     }
 
-    /// The outcome that this process said last about a subject.
+    /// The outcome in the last event that this process published about a subject.
     pub(crate) fn last_outcome(&self, subject: &str) -> Option<Outcome> {
         locked(&self.said).peek(subject).map(|(outcome, ..)| *outcome)
     }
@@ -111,7 +112,7 @@ impl Recent {
         locked(&self.ended_links).insert(transition.to_owned(), u8::MAX);
     }
 
-    /// Notes an accepted event.
+    /// Notes an event that the outbox accepted.
     pub(crate) fn say(&self, subject: String, outcome: Outcome, event: String, now: OffsetDateTime) {
         locked(&self.said).insert(subject, (outcome, event, now));
     }
@@ -121,12 +122,12 @@ impl Recent {
         locked(&self.verifier_claims).insert((tenant, verifier.clone()), at);
     }
 
-    /// When that last happened in this process.
+    /// The time of the last such claim in this process.
     pub(crate) fn verifier_claim(&self, tenant: TenantId, verifier: &ProfileId) -> Option<u64> {
         locked(&self.verifier_claims).peek(&(tenant, verifier.clone())).copied()
     }
 
-    /// Whether this process has handled a message to its end. The lock holder handles it.
+    /// Whether this process has completely handled a message. The holder of the lock handles the message.
     pub(crate) fn handled(&self, order: TokenId) -> Arc<AsyncMutex<bool>> {
         get_or_put(&self.handled, order, Arc::default)
     }

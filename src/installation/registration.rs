@@ -1,4 +1,4 @@
-//! The operator's own registrations, read in the operator's own tenant.
+//! Reads the registrations of the operator's apps in the operator's home tenant.
 
 use super::Installation;
 use crate::config::ConfiguredApp;
@@ -9,7 +9,7 @@ impl Installation {
     /// Reads the registration of an app in `installation.home_tenant`, with the credential of its verifier.
     ///
     /// # Errors
-    /// [`RegistrationUnread`]: for example, the verifier lacks `Application.Read.All` in the home tenant.
+    /// [`RegistrationUnread`], for example if the verifier lacks `Application.Read.All` in the home tenant.
     pub async fn registration(&self, app: &ConfiguredApp) -> Result<Registration, RegistrationUnread> {
         let home = self.config.site.home_tenant.ok_or(RegistrationUnread::NoHomeTenant)?;
         let asker = self.config.verifier_of(app).ok_or(RegistrationUnread::NobodyAsks)?;
