@@ -1,7 +1,7 @@
-//! The local HTTP server: the same router, without AWS.
+//! The local HTTP server, which answers with the same router as Lambda.
 //!
-//! A connection carries one HTTP/1.1 request, and ends when a time limit passes. A full server closes the connection that has kept it
-//! waiting for longest, so that clients that send nothing, or half a request, never keep a page from answering.
+//! A connection carries one HTTP/1.1 request, and ends when a time limit passes. A full server closes the connection whose client it has
+//! waited for longest. A client that sends nothing, or half a request, can therefore not block other clients.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,24 +27,25 @@ use crate::record::AddressSource;
 use crate::sync::locked;
 use crate::web::{self, FrontDoor, Request};
 
-/// Longest body that the server reads, in bytes; the callback uses far less of it.
+/// Longest body that the server reads, in bytes. A callback needs far less.
 const MAX_BODY: usize = 64 * 1024;
 
-/// What a connection may take of the server.
+/// The limits for connections.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
     /// How many connections may be open at the same time.
     pub connections: usize,
-    /// How long a client may send nothing, or parts of a header.
+    /// How long a client may take to send the header.
     pub header: Duration,
-    /// How long a client may send a body.
+    /// How long a client may take to send the body.
     pub body: Duration,
     /// How long a connection may last.
     pub whole: Duration,
 }
 
 impl ConnectionLimits {
-    /// Half of the descriptors that this process may have: an answer may need others, for Microsoft, the store and the webhook.
+    /// Allows as many connections as half of the descriptors that this process may have. An answer may need further descriptors for
+    /// Microsoft, the store and the webhook.
     pub(crate) fn of_process() -> Self {
         const MOST: usize = 512;
         #[cfg(unix)]
@@ -61,10 +62,10 @@ impl ConnectionLimits {
     }
 }
 
-/// Serves until `stop` resolves, then answers the complete requests first.
+/// Serves until `stop` resolves, and then finishes the answers to requests that are complete.
 ///
 /// # Errors
-/// The listener's.
+/// The listener's error.
 pub async fn serve(
     installation: Arc<Installation>,
     listener: TcpListener,
@@ -76,7 +77,7 @@ pub async fn serve(
 /// As [`serve`], with other limits.
 ///
 /// # Errors
-/// The listener's.
+/// The listener's error.
 pub async fn serve_within(
     limits: ConnectionLimits,
     installation: Arc<Installation>,
@@ -89,13 +90,13 @@ pub async fn serve_within(
     let accepting = async {
         let mut last_said = None;
         loop {
-            // Waits after an error, such as the end of the descriptors.
+            // `accept` retries after a pause if there is an error, for example if no descriptor is left.
             let (stream, peer) = axum::serve::Listener::accept(&mut listener).await;
             if places.available_permits() == 0 {
                 say_full(&mut last_said, limits.connections);
                 waiting.end_oldest();
             }
-            // It fails only if the semaphore is closed.
+            // `acquire_owned` fails only if the semaphore is closed.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             while connections.try_join_next().is_some() {}
             let installation = Arc::clone(&installation);
@@ -116,7 +117,7 @@ pub async fn serve_within(
     Ok(())
 }
 
-/// Logs at most once a minute that no more connections fit.
+/// Logs that the server is full, at most once a minute.
 fn say_full(last_said: &mut Option<Instant>, connections: usize) {
     const PAUSE: Duration = Duration::from_secs(60);
     if last_said.is_none_or(|said| said.elapsed() >= PAUSE) {
@@ -125,7 +126,7 @@ fn say_full(last_said: &mut Option<Instant>, connections: usize) {
     }
 }
 
-/// The connections whose client has to send or to read, by the order in which they began to wait.
+/// The connections that wait for their client to send or to read, in the order in which they began to wait.
 #[derive(Debug, Default)]
 struct WaitingClients(Mutex<(u64, BTreeMap<u64, AbortHandle>)>);
 
@@ -141,12 +142,12 @@ impl WaitingClients {
         let mut clients = locked(&self.0);
         clients.0 += 1;
         let number = clients.0;
-        // The lock is held until the connection has its entry: it may end at once.
+        // We hold the lock until the connection has its entry, because the connection may end at once.
         let connection = start(Arc::new(WaitingClient { clients: Arc::clone(self), number: Mutex::new(number) }));
         clients.1.insert(number, connection);
     }
 
-    /// Ends the connection that has waited for longest. `false` if all of them are being answered.
+    /// Ends the connection that has waited for longest. Returns `false` if no connection waits for its client.
     fn end_oldest(&self) -> bool {
         let oldest = locked(&self.0).1.pop_first();
         oldest.inspect(|(_, connection)| connection.abort()).is_some()
@@ -154,7 +155,7 @@ impl WaitingClients {
 }
 
 impl WaitingClient {
-    /// Runs the work for which the client waits: no other connection ends this one meanwhile.
+    /// Runs the work for which the client waits. In this time, the server does not close the connection, even if it is full.
     async fn answered<T>(&self, work: impl Future<Output = T>) -> T {
         let connection = locked(&self.clients.0).1.remove(&locked(&self.number));
         let done = work.await;
@@ -185,9 +186,10 @@ async fn answer_one(
 ) {
     let service = service_fn(|request| answer(limits.body, Arc::clone(&installation), peer.ip(), Arc::clone(client), request));
     let mut builder = http1::Builder::new();
-    // Without a second request, no connection is idle between two, and no proxy sends one into a connection that ends just then.
+    // A connection carries one request, so no connection is idle between two requests. Otherwise, a proxy could send a request into a
+    // connection that we are about to close.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header).keep_alive(false);
-    // An error is the client's: it sent no HTTP, or it was too slow or has gone.
+    // An error comes from the client: it sent no HTTP, was too slow or closed the connection.
     let _ = timeout(limits.whole, builder.serve_connection(TokioIo::new(stream), service)).await;
 }
 
@@ -215,7 +217,7 @@ async fn answer(
     if too_large {
         return Ok(web::refuse_large(&installation, &request).map(Body::from));
     }
-    // A separate task: if the browser disconnects, the claim must still reach its conclusion.
+    // We answer in a separate task, so that a claim reaches its conclusion even if the browser disconnects.
     let answering = tokio::spawn(async move { web::handle(&installation, request).await });
     Ok(match client.answered(answering).await {
         Ok(answer) => answer.map(Body::from),
@@ -223,7 +225,7 @@ async fn answer(
     })
 }
 
-/// The visitor's address: a trusted proxy's header names it, and every other peer is the visitor.
+/// The visitor's address. If the peer is a trusted proxy, the address is in a header. Every other peer is the visitor.
 fn visitor_address(trusted: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> (IpAddr, AddressSource) {
     let peer = peer.to_canonical();
     let forwarded = || {

@@ -1,8 +1,8 @@
-//! The store of `serve` on disk: orders and webhook deliveries, each with a due time, and the dead letters.
+//! The store of `serve` on disk: the orders and webhook deliveries that wait, each with a due time, and the dead letters.
 //!
-//! It is one [redb](https://docs.rs/redb) file, which one process can open at a time. Each change is committed and flushed before it is
-//! acknowledged, so that a process may end at any moment. An item is removed only when it is done: if a process ends while it works on an
-//! item, the next process does it again.
+//! The store is one [redb](https://docs.rs/redb) file, which one process can open at a time. We commit and flush each change before we
+//! report it as done, so that a process may end at any moment. We remove an item only after its work is done. If a process ends during that
+//! work, the next process does the work again.
 
 mod background;
 mod bounds;
@@ -32,44 +32,44 @@ pub use self::outbox::StoreOutbox;
 use self::turns::{Change, OpenedStore};
 use crate::outbox::Statement;
 
-/// Due time (milliseconds since 1970) and number → id, body, failures, stored since.
+/// Due time (in milliseconds since 1970) and number → id, body, number of failures, time of storing.
 type WaitingTable = TableDefinition<'static, (u64, u64), (&'static str, &'static str, u32, u64)>;
 
 const ORDERS: WaitingTable = TableDefinition::new("orders");
 const DELIVERIES: WaitingTable = TableDefinition::new("deliveries");
-/// Number → queue, id, body, failures, time of giving up, reason.
+/// Number → queue, id, body, number of failures, time of giving up, reason.
 const DEAD: TableDefinition<'static, u64, (&str, &str, &str, u32, u64, &str)> = TableDefinition::new("dead_letters");
-/// Subject → what was said last about it, as JSON.
+/// Subject → the last event about the subject, as the JSON of a [`Statement`].
 const STATEMENTS: TableDefinition<'static, &str, &str> = TableDefinition::new("statements");
-/// Start of the period and key → what was drawn, as JSON.
+/// Start of a limit's period and key → what claims have used up, as JSON.
 const BOUNDS: TableDefinition<'static, (u64, &str), &str> = TableDefinition::new("bounds");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 const NEXT_NUMBER: &str = "next_number";
 
-/// Longest body in bytes: EventBridge's limit, and far above any order.
+/// Longest body in bytes. The value is EventBridge's limit for an event. Every order is far shorter.
 const LONGEST_BODY: usize = 256 * 1024;
 /// Longest id in bytes.
 const LONGEST_ID: usize = 256;
 /// The store's capacity.
 #[derive(Debug, Clone, Copy)]
 struct StoreLimits {
-    /// Most waiting items in one queue. A full queue means a fault that has lasted long, and the disk must not fill up during it.
+    /// The maximum number of waiting items in one queue. A queue fills only during a long fault, and the disk must not fill up then.
     waiting: u64,
-    /// How many more orders are accepted if they follow from an order in progress. Its own slot becomes free only when it is done, so a
-    /// full queue that refused its successor would never become empty.
+    /// How many follow-up orders of orders in progress a full queue accepts in addition. An order leaves the queue only after we have
+    /// stored its follow-up. A full queue that refused follow-ups would therefore stay full for ever.
     following: u64,
-    /// Most dead letters; above it, the oldest is evicted.
+    /// The maximum number of dead letters. If there are more, we evict the oldest.
     dead: u64,
 }
 
 const LIMITS: StoreLimits = StoreLimits { waiting: 100_000, following: 10_000, dead: 10_000 };
 
-/// The kind of waiting items.
+/// The queues of waiting items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// Checks to make.
+    /// Orders for the worker.
     Orders,
-    /// Outcome events to post.
+    /// Outcome events for the webhook.
     Deliveries,
 }
 
@@ -96,22 +96,23 @@ impl Queue {
 /// A waiting item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredItem {
-    /// The event's id; for an order, which its number identifies, the tenant. Earlier versions stored orders without it.
+    /// For a delivery: the event's id. For an order: the tenant, because an order's number identifies the order. Earlier versions stored
+    /// orders with an empty id.
     pub id: String,
-    /// The signed order, or the payload.
+    /// The signed order, or the payload of the delivery.
     pub body: String,
     /// The number of failed attempts.
     pub failures: u32,
-    /// When it was stored, in milliseconds since 1970.
+    /// When the item was stored, in milliseconds since 1970.
     pub since: u64,
 }
 
-/// The position of an item.
+/// The position of an item in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreSlot {
     queue: Queue,
     due: u64,
-    /// The item's number, unique over the store's whole life.
+    /// The item's number. The store never reuses a number.
     pub number: u64,
 }
 
@@ -126,7 +127,7 @@ pub struct StoreCounts {
     pub dead: u64,
 }
 
-/// An item that was given up.
+/// An item that we gave up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// `order` or `delivery`.
@@ -137,7 +138,7 @@ pub struct DeadLetter {
     pub number: u64,
     /// The number of failed attempts.
     pub failures: u32,
-    /// The last failure.
+    /// The reason of the last failure.
     pub why: String,
 }
 
@@ -146,7 +147,7 @@ impl DeadLetter {
         Self { kind: kind.into(), id: id.into(), number, failures, why: why.into() }
     }
 
-    /// Its id in records: the event's id, or the message id of an order.
+    /// The dead letter's id in records: the event's id, or the message id of the order.
     #[must_use]
     pub fn message_id(&self) -> String {
         if self.kind == Queue::Orders.word() { message_id(self.number) } else { self.id.clone() }
@@ -156,16 +157,16 @@ impl DeadLetter {
 /// Why the store did not accept or return an item. Contains no part of the stored data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFault {
-    /// The queue has reached its limit, so a fault has lasted long.
+    /// The queue is full.
     #[error("store_full")]
     Full,
-    /// Larger than any genuine item.
+    /// The item is larger than any genuine item.
     #[error("too_large")]
     TooLarge,
-    /// The file is unreadable or not writable; contains the error of the operating system or of redb.
+    /// We cannot read or write the file. Contains the error of the operating system or of redb.
     #[error("store_failed: {0}")]
     Failed(Box<str>),
-    /// The file is damaged. The store continues with what can be read of it.
+    /// The file is damaged. The store continues with the readable part of the file.
     #[error("store_damaged: {0}")]
     Damaged(Box<str>),
 }
@@ -179,16 +180,16 @@ impl<E: Into<redb::Error>> From<E> for StoreFault {
     }
 }
 
-/// A handle to the store. Clones share it.
+/// A handle to the store. All clones of a handle share one store.
 #[derive(Clone)]
 pub struct Store(Arc<StoredCopy>);
 
 struct StoredCopy {
     open: Box<dyn Fn() -> Result<OpenedStore, StoreError> + Send + Sync>,
-    /// Whether this process found the file damaged.
+    /// Whether the file was damaged when this process opened it.
     was_damaged: Arc<AtomicBool>,
     limits: StoreLimits,
-    /// `None` after a failure, until the file has been opened again.
+    /// The opened file. `None` after a failure, until we have opened the file again.
     opened: RwLock<Option<OpenedStore>>,
     deliveries: outbox::Deliveries,
 }
@@ -200,10 +201,10 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the store at a path, or creates it with read access for its owner only.
+    /// Opens the store at a path. If there is none, creates one that only its owner can read.
     ///
     /// # Errors
-    /// [`StoreError`] with file and remedy: another process has it open, it is damaged, or it is not a store.
+    /// [`StoreError`] with path and remedy, for example if another process has the store open or if the file is not a store.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let at = path.to_owned();
         let was_damaged = Arc::new(AtomicBool::new(false));
@@ -217,7 +218,7 @@ impl Store {
         opened.unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
     }
 
-    /// A store in memory for the demonstration; it ends with the process.
+    /// A store in memory, for the demonstration. Its content is lost when the process ends.
     ///
     /// # Errors
     /// [`StoreError`] if there is not enough memory.
@@ -225,7 +226,7 @@ impl Store {
         Self::opened_by(in_memory, LIMITS, Arc::default())
     }
 
-    /// A store in memory with limits for the items of each queue and for dead letters.
+    /// A store in memory with limits for the items in each queue and for dead letters.
     ///
     /// # Errors
     /// As [`Self::in_memory`].
@@ -242,7 +243,7 @@ impl Store {
         Ok(Self(Arc::new(StoredCopy { open: Box::new(open), was_damaged, limits, opened, deliveries: Default::default() })))
     }
 
-    /// Whether this process found the file damaged, and lost a part of it.
+    /// Whether the file was damaged when this process opened it, so that a part of its content may be lost.
     #[must_use]
     pub fn was_damaged(&self) -> bool {
         self.0.was_damaged.load(Ordering::Relaxed)
@@ -252,16 +253,16 @@ impl Store {
         &self.0.deliveries
     }
 
-    /// Stores an item until it is due. It is on disk when this returns.
+    /// Stores an item that becomes due at `due`. The item is on disk when this method returns.
     ///
     /// # Errors
-    /// [`StoreFault`]: it is not stored, or its state is unknown.
+    /// [`StoreFault`]: the item was not stored, or we don't know whether it was stored.
     pub async fn put(&self, queue: Queue, due: u64, item: StoredItem) -> Result<(), StoreFault> {
         self.put_up_to(self.0.limits.waiting, queue, due, item).await
     }
 
-    /// Stores an event until it is posted, and what it says about its subject. A check that began earlier than the last one takes nothing
-    /// back.
+    /// Stores an event for the webhook, and remembers the event as the last one about its subject. If the remembered event rests on a later
+    /// check, it stays the last event.
     pub(crate) async fn put_event(&self, due: u64, item: StoredItem, subject: String, said: Statement) -> Result<(), StoreFault> {
         let most = self.0.limits.waiting;
         self.put_with(most, Queue::Deliveries, due, item, move |write| {
@@ -275,7 +276,7 @@ impl Store {
         .await
     }
 
-    /// What was said last about a subject.
+    /// The last event about a subject.
     pub(crate) async fn last_statement(&self, subject: String) -> Result<Option<Statement>, StoreFault> {
         self.on(move |opened| {
             let table = opened.database.begin_read()?.open_table(STATEMENTS)?;
@@ -284,7 +285,7 @@ impl Store {
         .await
     }
 
-    /// Like [`Self::put`], for an order that follows from one in progress: a full queue accepts it.
+    /// As [`Self::put`], for a follow-up of an order in progress. A full queue accepts follow-ups.
     ///
     /// # Errors
     /// As [`Self::put`].
@@ -318,8 +319,8 @@ impl Store {
         .await
     }
 
-    /// Returns at most `most` due items: one of each tenant or subject in turn, the longest overdue first. They stay in the store until they
-    /// are [done](Self::done), put off or given up.
+    /// Returns at most `most` due items: one of each tenant or subject in turn, starting with the item that is overdue for longest. The
+    /// items stay in the store until the caller calls [`Self::done`], [`Self::put_off`] or [`Self::give_up`].
     ///
     /// # Errors
     /// [`StoreFault::Failed`].
@@ -327,10 +328,10 @@ impl Store {
         self.on(move |opened| opened.due(queue, now, most)).await
     }
 
-    /// Removes an item that is done.
+    /// Removes an item whose work is done.
     ///
     /// # Errors
-    /// [`StoreFault::Failed`]: the item will be done again.
+    /// [`StoreFault::Failed`]: the item stays, and its work will be done again.
     pub async fn done(&self, slot: StoreSlot) -> Result<(), StoreFault> {
         self.change(move |change| change.remove(slot)).await
     }
@@ -347,8 +348,8 @@ impl Store {
         .await
     }
 
-    /// Moves a failed item to the dead letters. If there are too many now, it evicts the oldest and returns it: that item is lost, and only
-    /// the caller can report it.
+    /// Moves a failed item to the dead letters. If there are too many dead letters then, evicts the oldest and returns it. The evicted item
+    /// is lost, so the caller must report it.
     ///
     /// # Errors
     /// As [`Self::done`].
@@ -366,10 +367,10 @@ impl Store {
         .await
     }
 
-    /// Requeues every dead letter, due now and with no failures. Returns their number.
+    /// Requeues all dead letters with no failures and due at `now`. Returns the number of dead letters.
     ///
     /// # Errors
-    /// [`StoreFault::Failed`]: none was requeued.
+    /// [`StoreFault::Failed`]: no dead letter was requeued.
     pub async fn revive(&self, now: u64) -> Result<u64, StoreFault> {
         self.change(move |change| {
             let mut dead = change.write.open_table(DEAD)?;
@@ -403,7 +404,7 @@ impl Store {
         .await
     }
 
-    /// Returns at most `most` dead letters, the latest first.
+    /// Returns at most `most` dead letters, the newest first.
     ///
     /// # Errors
     /// [`StoreFault::Failed`].
@@ -427,7 +428,7 @@ impl Store {
         self.on(move |opened| opened.change(act)).await
     }
 
-    /// Runs outside the threads that answer browsers: a flush may take long.
+    /// Runs `act` outside the threads that answer browsers, because a flush may take long.
     async fn on<T: Send + 'static>(
         &self,
         act: impl FnOnce(&OpenedStore) -> Result<T, StoreFault> + Send + 'static,
@@ -441,7 +442,7 @@ impl Store {
 impl StoredCopy {
     fn on<T>(&self, act: impl FnOnce(&OpenedStore) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
         let acted = match &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
-            // redb has checks that panic on a damaged file.
+            // redb panics on some damaged files.
             Some(opened) => catch_unwind(AssertUnwindSafe(|| act(opened)))
                 .unwrap_or_else(|_| Err(StoreFault::Damaged("reading or writing it panicked".into()))),
             None => Err(StoreFault::Failed("it could not be opened again".into())),
@@ -453,10 +454,10 @@ impl StoredCopy {
         acted
     }
 
-    /// After a failed write, for example on a full disk, redb refuses everything until the file is opened again.
+    /// Opens the file again. After a failed write, for example on a full disk, redb refuses every call until we do.
     fn open_again(&self) {
         let mut current = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        // Close it first: redb does not open a file twice, and it may panic while it closes a damaged one.
+        // We close the file first, because redb does not open a file twice. redb may panic while it closes a damaged file.
         let _ = catch_unwind(AssertUnwindSafe(|| *current = None));
         match (self.open)() {
             Ok(opened) => *current = Some(opened),
@@ -491,7 +492,7 @@ fn next_number(write: &redb::WriteTransaction) -> Result<u64, StoreFault> {
     Ok(number)
 }
 
-/// Converts to the store's unit: milliseconds since 1970, 0 before.
+/// Converts a time to the store's unit: milliseconds since 1970. A time before 1970 becomes 0.
 #[must_use]
 pub fn millis_of(moment: OffsetDateTime) -> u64 {
     u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
@@ -509,7 +510,7 @@ mod tests {
     use crate::record::Sink;
     use crate::serve::webhook::Webhook;
 
-    /// A disk that outlives the database on it, and can be full.
+    /// A disk that keeps its content when the database closes, and that can be full.
     #[derive(Debug, Clone)]
     struct Disk {
         content: Arc<InMemoryBackend>,
@@ -588,7 +589,7 @@ mod tests {
             assert!(matches!(store.put(Queue::Orders, 2, order("while")).await, Err(StoreFault::Failed(_))));
         }
         disk.is_full.store(false, Ordering::SeqCst);
-        // The first call notices that the database is missing, and starts opening it again.
+        // The first call fails, because the database is not open, and opens it again.
         let _ = store.counts().await;
         store.put(Queue::Orders, 3, order("after")).await.unwrap();
         let bodies: Vec<_> = store.due(Queue::Orders, 9, 9).await.unwrap().into_iter().map(|(_, item)| item.body).collect();
@@ -654,7 +655,7 @@ application = {{ required = ["Mail.Read"] }}
         let mut deliverer = Deliverer::new(installation, store.clone(), webhook, Rng::system());
         assert!(deliverer.step().await.is_err(), "that it was posted cannot be kept");
         disk.is_full.store(false, Ordering::SeqCst);
-        // The first call notices that the database is missing, and starts opening it again.
+        // The first call fails, because the database is not open, and opens it again.
         for _ in 0..3 {
             let _ = deliverer.step().await;
         }

@@ -14,20 +14,21 @@ use crate::entra::cloud::is_loopback;
 use crate::entra::http::parse_retry_after;
 use crate::secret::Secret;
 
-/// The required prefix of a secret ("Signature scheme", secret serialization).
+/// The prefix that a secret must have (section "Signature scheme", on the serialisation of secrets).
 const PREFIX: &str = "whsec_";
-/// Length of a secret in bytes: 192 to 512 bits (ibid.).
+/// The length of a secret in bytes. The same section allows 192 to 512 bits.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// Two are enough for an exchange, and each one more lengthens a header.
+/// The maximum number of secrets. Two are enough to exchange a secret, and each further secret makes a header longer.
 const MOST_SECRETS: usize = 4;
 
-/// Time limit of one attempt ("Request timeouts": 15 to 30 s).
+/// Time limit of one attempt. The section "Request timeouts" suggests 15 to 30 s.
 const ATTEMPT: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(10);
-/// The pause for a receiver that reports overload without a duration.
+/// The pause after a receiver has reported overload without saying for how long.
 const THROTTLE: Duration = Duration::from_secs(30);
 
-/// The signing secrets, the current one first. During an exchange, both sign, so that a receiver with either of them accepts the message.
+/// The signing secrets, the current one first. During an exchange of secrets, the old and the new secret sign each message, so that a
+/// receiver with either secret accepts the message.
 pub(crate) struct SigningSecrets(Vec<hmac::Key>);
 
 impl std::fmt::Debug for SigningSecrets {
@@ -36,19 +37,19 @@ impl std::fmt::Debug for SigningSecrets {
     }
 }
 
-/// Why a text is not a signing secret. Contains no part of it.
+/// Why a text is not a signing secret. Contains no part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadSigningSecret {
-    /// Another prefix, or none.
+    /// The text has another prefix, or none.
     #[error("it does not begin with whsec_")]
     Prefix,
-    /// The rest is not valid base64.
+    /// The rest of the text is not valid base64.
     #[error("what follows whsec_ is not base64 with its padding")]
     Encoding,
-    /// Too short to be safe, or longer than receivers accept.
+    /// The secret is too short to be safe, or longer than receivers accept.
     #[error("what follows whsec_ is not 24 to 64 bytes long")]
     Length,
-    /// None, or more than four.
+    /// The text contains no secret, or more than four secrets.
     #[error("it holds no secret, or more than four")]
     Count,
 }
@@ -63,7 +64,7 @@ impl SigningSecrets {
         if keys.is_empty() || keys.len() > MOST_SECRETS { Err(BadSigningSecret::Count) } else { Ok(Self(keys)) }
     }
 
-    /// The `webhook-signature` of a message at a time (seconds since 1970): one signature for each secret.
+    /// The header `webhook-signature` of a message, with one signature for each secret. `timestamp` is in seconds since 1970.
     pub(crate) fn sign(&self, id: &str, timestamp: i64, payload: &str) -> String {
         let signed = format!("{id}.{timestamp}.{payload}");
         let signature = |key| format!("v1,{}", STANDARD.encode(hmac::sign(key, signed.as_bytes())));
@@ -86,15 +87,15 @@ pub struct Webhook {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeliveryAttempt {
-    /// Any 2xx status.
+    /// The receiver answered with a 2xx status.
     Delivered,
-    /// Status 410: the receiver wants no more events.
+    /// The receiver answered with 410, and so wants no more events.
     Gone,
-    /// Any other result: to be retried.
+    /// Any other result. We retry later.
     Failed {
-        /// A short reason without any content.
+        /// A short reason, without any part of the message or the answer.
         why: Box<str>,
-        /// How long to send nothing to this receiver.
+        /// How long we must send nothing to this receiver, if the receiver asks for a pause.
         pause: Option<Duration>,
     },
 }
@@ -103,7 +104,7 @@ impl Webhook {
     /// Builds the client and makes no call.
     ///
     /// # Errors
-    /// If the platform's certificate authorities are unreadable.
+    /// A text, if the platform's certificate authorities are unreadable.
     pub fn new(config: WebhookConfig) -> Result<Self, String> {
         let url = config.address.url();
         let mut builder = Client::builder()
@@ -113,7 +114,7 @@ impl Webhook {
             .https_only(url.scheme() == "https")
             .connect_timeout(CONNECT)
             .timeout(ATTEMPT);
-        // The platform's proxy is for external addresses only.
+        // The proxy of this machine is only for other machines.
         if is_loopback(url) {
             builder = builder.no_proxy();
         }
@@ -126,7 +127,7 @@ impl Webhook {
         &self.config
     }
 
-    /// Posts one message. The answer's body is not read: the status is enough.
+    /// Posts one message. We don't read the body of the answer, because the status is enough.
     pub(crate) async fn post(&self, secrets: &SigningSecrets, id: &str, payload: &str, now: OffsetDateTime) -> DeliveryAttempt {
         let timestamp = now.unix_timestamp();
         let request = self
@@ -139,7 +140,7 @@ impl Webhook {
             .body(payload.to_owned());
         let response = match request.send().await {
             Ok(response) => response,
-            // The error's own text contains the whole address, which may be secret.
+            // We don't use the text of the error, because it contains the whole address, which may be secret.
             Err(error) if error.is_timeout() => return failed("no answer within 20 seconds", None),
             Err(error) if error.is_connect() => return failed("no connection", None),
             Err(_) => return failed("the connection broke", None),
@@ -165,7 +166,7 @@ fn failed(why: &str, pause: Option<Duration>) -> DeliveryAttempt {
 mod tests {
     use super::*;
 
-    /// The specification's own example message under the secret of its reference implementations.
+    /// The message is the example of the specification. The secret is that of the reference implementations.
     #[test]
     fn the_reference_implementations_example_is_signed_the_same() {
         let secrets = SigningSecrets::parse(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into())).unwrap();

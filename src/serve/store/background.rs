@@ -1,4 +1,4 @@
-//! The tasks next to the server: they process due orders and post due events until the stop signal.
+//! The tasks that run next to the HTTP server. They process due orders and post due events until the stop signal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,11 @@ use crate::env::Rng;
 use crate::installation::Installation;
 use crate::serve::webhook::Webhook;
 
-/// How often a task reads the clock: the installation's clock may run faster than the machine's, and either may be changed.
+/// How often a task looks for due items. A task cannot sleep until the next due time, because the installation's clock may run faster than
+/// the machine's, and both clocks may be changed.
 const TICK: Duration = Duration::from_millis(500);
 
-/// The running tasks. Dropping it aborts them.
+/// The running tasks. Dropping this value aborts the tasks.
 #[derive(Debug)]
 pub(crate) struct Background {
     tasks: JoinSet<()>,
@@ -22,7 +23,7 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts the worker, and the deliverer if there is a webhook.
+    /// Starts the task of the worker, and that of the deliverer if there is a webhook.
     pub(crate) fn start(installation: &Arc<Installation>, store: &Store, outbox: &StoreOutbox, webhook: Option<Webhook>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -37,23 +38,23 @@ impl Background {
         Self { tasks, stop }
     }
 
-    /// Resolves if a task has ended; none ends by itself.
+    /// Resolves if a task has ended, which is a fault: a task only ends after the stop signal.
     pub(crate) async fn broken(&mut self) {
         if self.tasks.join_next().await.is_none() {
             std::future::pending().await
         }
     }
 
-    /// Finishes the work in progress and starts no more.
+    /// Finishes the work in progress and starts no further work.
     pub(crate) async fn stop(mut self) {
-        // It fails only if all tasks have ended.
+        // `send` fails only if all tasks have ended.
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
-/// The longest pause while the store fails: a task whose results cannot be stored must not repeat its work endlessly, for example on a disk
-/// that is full for a day.
+/// The longest pause while the store fails. Without pauses, a task that cannot store its results would repeat the same work endlessly, for
+/// example while the disk is full for a day.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The pause after a number of consecutive failures of the store.
@@ -63,7 +64,7 @@ fn pause_after(failures: u32) -> Duration {
 
 /// A task that processes a few items at a time.
 trait Poller: Send + 'static {
-    /// Returns the number of items.
+    /// Processes a few items, and returns their number.
     fn step(&mut self) -> impl Future<Output = Result<usize, StoreFault>> + Send;
 }
 
@@ -92,9 +93,9 @@ async fn until_stopped(mut poller: impl Poller, notify: Arc<Notify>, mut stop: w
             Err(_) => failures = failures.saturating_add(1),
         }
         tokio::select! {
-            // An error means that the sender of the stop signal is gone.
+            // `changed` fails if the sender of the stop signal no longer exists.
             changed = stop.changed() => if changed.is_err() { return },
-            // A new item was stored, so the store may work again.
+            // A new item was stored, so the store works again.
             () = notify.notified() => {}
             () = tokio::time::sleep(pause_after(failures)) => {}
         }

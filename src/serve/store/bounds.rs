@@ -1,4 +1,4 @@
-//! The bounds on claims, for the whole store.
+//! The limits on claims, for all processes that use the store.
 
 use redb::{ReadableDatabase, ReadableTable, Table};
 
@@ -8,13 +8,13 @@ use crate::consent::{Draw, Drawn};
 
 type BoundsTable<'t> = Table<'t, (u64, &'static str), &'static str>;
 
-/// How long a row is kept after the start of its period, in seconds: longer than the longest period, a day.
+/// How long we keep a row after the start of its period, in seconds. The longest period is a day, so the row is no longer needed then.
 const KEPT_FOR: u64 = 2 * 86_400;
-/// How many old rows a write removes at most.
+/// The maximum number of old rows that one write removes.
 const REMOVED_AT_ONCE: usize = 16;
 
 impl Store {
-    /// Draws on a bound. It writes only if that changes something, so that a flood beyond a bound costs no write.
+    /// Uses up one unit of a limit, if one is left. Writes only if the row changes, so that a flood beyond the limit causes no writes.
     pub(super) async fn draw(&self, period: (u64, String), draw: Draw) -> Result<Drawn, StoreFault> {
         let (key, asked) = (period.clone(), draw.clone());
         let known = self.on(move |opened| {
@@ -30,7 +30,7 @@ impl Store {
         self.update(period, move |spent| spent.draw(&draw)).await
     }
 
-    /// Gives back what was drawn.
+    /// Gives back one unit of a limit.
     pub(super) async fn give_back(&self, period: (u64, String), draw: Draw) -> Result<(), StoreFault> {
         self.update(period, move |spent| spent.give_back(&draw)).await
     }

@@ -6,22 +6,23 @@ use super::DeadLetter;
 use crate::installation::Installation;
 use crate::record::{MessageLine, Record};
 
-/// An event was given up: no receiver has its outcome, although its `dispatched` record says that it was sent.
+/// The reason of a record: we gave up an event. No receiver has its outcome, although its `dispatched` record says that it was sent.
 pub(super) const NOT_DELIVERED: &str = "not_delivered";
-/// An event was held in memory while another process had the store, and could not be stored: no receiver has its outcome.
+/// The reason of a record: an event was in memory while another process had the store, and we could not store it afterwards. No receiver
+/// has its outcome.
 pub(super) const NOT_STORED: &str = "not_stored";
-/// The oldest dead letter was evicted: no command restores it.
+/// The reason of a record: we evicted the oldest dead letter. No command restores it.
 const DROPPED: &str = "dropped";
 
-/// Records that the message with this id is given up.
+/// Records that we gave up the message with this id.
 ///
 /// # Errors
-/// The sink's.
+/// The sink's error.
 pub(super) fn record(installation: &Installation, id: &str, failures: u32, reason: &'static str) -> io::Result<()> {
     installation.records.write(&Record::Failed { message: MessageLine::new(id, failures, Some(reason)) })
 }
 
-/// Records that a dead letter was evicted.
+/// Records that we evicted a dead letter, if we did.
 pub(super) fn note_dropped(installation: &Installation, dropped: Option<DeadLetter>) {
     let Some(letter) = dropped else { return };
     let id = letter.message_id();

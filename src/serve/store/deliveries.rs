@@ -1,4 +1,4 @@
-//! Posts the outcome events that are due, and retries those that failed.
+//! Posts the outcome events that are due, and retries failed posts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,19 @@ use crate::serve::webhook::{DeliveryAttempt, SigningSecrets, Webhook};
 /// The type of every posted event; its schema is `docs/outcome.schema.json`.
 pub const EVENT_TYPE: &str = "consent.outcome";
 
-/// The wait after each failure, as Standard Webhooks suggests ("Deliverability and reliability"): a little more than three days in total.
+/// The wait after each failure, as Standard Webhooks suggests (section "Deliverability and reliability"). The sum is a little more than 3
+/// days.
 const SCHEDULE_SECONDS: [u64; 9] = [5, 300, 1_800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
-/// How many events are posted concurrently.
+/// How many events we post concurrently.
 const AT_ONCE: usize = 4;
-/// The wait before the next attempt if a dead letter's audit record could not be written.
+/// The wait before the next attempt, if we want to give up an event but cannot write the audit record.
 const UNRECORDED: Duration = Duration::from_secs(60);
-/// The pause if events cannot be signed.
+/// The pause if we cannot read the secret that signs events.
 const WITHOUT_SECRET: Duration = Duration::from_secs(60);
 
-/// The wait after this number of failures, ± 10 % by `jitter`, so that simultaneous failures are not retried simultaneously. `None`: give
-/// up.
+/// Returns the wait after this number of failures, or `None` if we give up then. `jitter` changes the wait by up to ± 10 %, so that events
+/// that failed at the same time are not retried at the same time.
 pub(crate) fn delay_after(failures: u32, jitter: u8) -> Option<Duration> {
     let index = usize::try_from(failures.checked_sub(1)?).ok()?;
     SCHEDULE_SECONDS.get(index).map(|delay| Duration::from_secs(*delay).mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0))
@@ -45,34 +46,34 @@ pub(super) fn payload(event: &OutcomeEvent) -> Result<String, serde_json::Error>
     serde_json::to_string(&WebhookPayload { r#type: EVENT_TYPE, timestamp: event.at, data: event })
 }
 
-/// Posts due events at least once. If the process ends before it removes a posted event, the next process posts that event again, with the
-/// same id.
+/// Posts each due event at least once. If the process ends after it has posted an event and before it has removed the event, the next
+/// process posts the event again, with the same id.
 #[derive(Debug)]
 pub struct Deliverer {
     installation: Arc<Installation>,
     store: Store,
     webhook: Webhook,
     rng: Rng,
-    /// Events that were delivered and not yet removed from the store. We remember them so that they are not posted again while the disk is
-    /// full. Each step retries the removal.
+    /// Events that we have delivered but not removed from the store yet. While the disk is full, each step retries the removal and posts
+    /// nothing.
     posted: Vec<StoreSlot>,
-    /// No event is sent before this time (milliseconds since 1970).
+    /// We post no event before this time, in milliseconds since 1970.
     held_until: u64,
-    /// The receiver said that it wants no more events.
+    /// Whether the receiver has answered that it wants no more events.
     is_gone: bool,
 }
 
 impl Deliverer {
-    /// Posts nothing yet.
+    /// A deliverer, which posts nothing until [`Self::step`].
     #[must_use]
     pub fn new(installation: Arc<Installation>, store: Store, webhook: Webhook, rng: Rng) -> Self {
         Self { installation, store, webhook, rng, posted: Vec::new(), held_until: 0, is_gone: false }
     }
 
-    /// Posts a few due events. Returns how many it tried.
+    /// Tries to post a few due events, and returns their number.
     ///
     /// # Errors
-    /// [`StoreFault`]: some may be posted again.
+    /// [`StoreFault`]: a later step may post some of the events again.
     pub async fn step(&mut self) -> Result<usize, StoreFault> {
         self.forget_posted().await?;
         let now = millis_of(self.installation.clock.now());

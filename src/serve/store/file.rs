@@ -10,41 +10,41 @@ use redb::{Builder, Database, DatabaseError, StorageBackend};
 use super::{BOUNDS, DEAD, DELIVERIES, META, ORDERS, STATEMENTS};
 use crate::file::sync_folder;
 
-/// The version of the tables.
+/// The version of the tables' format.
 const SCHEMA: u64 = 1;
 const SCHEMA_KEY: &str = "schema";
-/// In bytes. redb's own default is a gigabyte.
+/// The size of redb's cache in bytes. Without this setting, redb would use a gigabyte.
 const CACHE: usize = 16 * 1024 * 1024;
-/// In bytes. redb creates a file of about 4 MB; this limit is enough to see that nothing was written to it.
+/// The size in bytes up to which a file may be one that redb has not finished creating. redb creates files of about 4 MB.
 const LARGEST_NEW: u64 = 64 * 1024 * 1024;
 /// Length in bytes of the first page, which contains the header.
 const FIRST_PAGE: usize = 4096;
 
-/// Length in bytes of redb's mark.
+/// Length in bytes of the mark at the beginning of every redb file.
 const MARK: u64 = 9;
 
 /// Why the store could not be opened, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has it open; contains the path.
+    /// Another process has the store open. Contains the path.
     #[error(
         "the store {0} is in use by another process. Only one `serve` can have it: stop the other one, or give this one a store.path of its own"
     )]
     InUse(Box<str>),
-    /// Damaged, or not a store. Contains the path and the fault.
+    /// The file is damaged, or not a store. Contains the path and the fault.
     #[error(
         "the store {0} is damaged or is no store of entra-consent ({1}). Put back a copy, or move the file away: the next start makes a new \
          one. Without it, outcomes that were waiting to be looked at again are looked at when their pages are visited, and events that were \
          waiting are not posted; the records have all of them"
     )]
     Damaged(Box<str>, Box<str>),
-    /// A database of another program. Contains the path and what shows it.
+    /// The file is the database of another program. Contains the path and the evidence.
     #[error("the store {0} is no store of entra-consent ({1}). Give this `serve` a store.path of its own, or move the file away")]
     Foreign(Box<str>, Box<str>),
-    /// A later version of this program made it; contains the path.
+    /// A later version of this program created the store. Contains the path.
     #[error("the store {0} was made by a later version of entra-consent. Start that version, or give this one a store.path of its own")]
     Later(Box<str>),
-    /// The operating system refuses. Contains the path and its message.
+    /// The operating system refuses access. Contains the path and the message of the operating system.
     #[error("the store {0} cannot be opened or made: {1}. Make its folder, let this user write there, or change store.path")]
     Unusable(Box<str>, Box<str>),
 }
@@ -120,8 +120,8 @@ fn open_or_make(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is not a regular file")) }
 }
 
-/// Whether a process ended while it created the file: redb writes its mark last. `true` only if the file is empty after the first page,
-/// so that stored data is never thrown away.
+/// Whether a process ended while it created the file. redb writes its mark last, so such a file has no mark. Returns `true` only if the
+/// file is also empty after the first page, so that we never delete stored data.
 fn was_never_finished(file: &mut File) -> std::io::Result<bool> {
     let length = file.metadata()?.len();
     let mut mark = Vec::new();
@@ -136,7 +136,7 @@ fn was_never_finished(file: &mut File) -> std::io::Result<bool> {
     Ok(content.iter().skip(FIRST_PAGE).all(|byte| *byte == 0))
 }
 
-/// Creates the tables in a new file; in an existing one, checks that they are ours.
+/// Creates the tables in a new file. In an existing file, checks that the tables are ours.
 fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
     let tables = || -> Result<Option<u64>, redb::Error> {
         let write = database.begin_write()?;

@@ -8,15 +8,15 @@ use super::{Queue, Store, StoreFault, StoreSlot, StoredItem, dead_letters, milli
 use crate::approval::follow_up::{Delivery, Handled, carry_out};
 use crate::installation::Installation;
 
-/// The wait after each failure of an order. The sum is shorter than an order's lifetime of two days.
+/// The wait after each failure of an order. The sum is shorter than 2 days, the default lifetime of an order.
 const SCHEDULE_SECONDS: [u64; 8] = [10, 60, 5 * 60, 15 * 60, 3600, 2 * 3600, 4 * 3600, 8 * 3600];
 
-/// How many orders are processed concurrently: 500 tenants may come back on the same morning, and a check mostly waits.
+/// How many orders we process concurrently. A check mostly waits for Microsoft, and the callbacks of 500 tenants may arrive on one morning.
 const AT_ONCE: usize = 8;
 
 tokio::task_local! {
-    /// Set in a task that processes an order, so that the outbox recognises its follow-up orders. Code between the two must not spawn a
-    /// task.
+    /// Set in a task that processes an order, so that the outbox recognises follow-up orders. The code that processes an order must not
+    /// send a follow-up from another task.
     static CARRYING_OUT: ();
 }
 
@@ -25,12 +25,13 @@ pub(super) fn is_carrying_out() -> bool {
     CARRYING_OUT.try_with(|()| ()).is_ok()
 }
 
-/// The id of an order's message in records: `store-` and its number.
+/// The id of an order's message in records: `store-` and the order's number.
 pub(crate) fn message_id(number: u64) -> String {
     format!("store-{number}")
 }
 
-/// Processes orders, at least once: if a process ends during an order, the next one processes it again, with the same transition ids.
+/// Processes each order at least once. If a process ends during an order, the next process starts the order again. The transition ids stay
+/// the same.
 #[derive(Debug)]
 pub struct OrderWorker {
     installation: Arc<Installation>,
@@ -38,19 +39,19 @@ pub struct OrderWorker {
 }
 
 impl OrderWorker {
-    /// Processes nothing yet.
+    /// A worker, which processes nothing until [`Self::step`].
     #[must_use]
     pub fn new(installation: Arc<Installation>, store: Store) -> Self {
         Self { installation, store }
     }
 
-    /// Processes a few due orders. Returns their number.
+    /// Processes a few due orders, and returns their number.
     ///
     /// # Errors
-    /// [`StoreFault`]: some may be processed again.
+    /// [`StoreFault`]: a later step may process some of the orders again.
     pub async fn step(&self) -> Result<usize, StoreFault> {
         let due = self.store.due(Queue::Orders, millis_of(self.installation.clock.now()), AT_ONCE).await?;
-        // One task for each order: a panic makes only that order fail.
+        // Each order has a task of its own, so that a panic makes only that order fail.
         let tasks = due.iter().map(|(slot, item)| {
             let (installation, id, item) = (Arc::clone(&self.installation), message_id(slot.number), item.clone());
             tokio::spawn(CARRYING_OUT.scope((), async move {

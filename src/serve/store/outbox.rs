@@ -16,10 +16,10 @@ use crate::installation::Installation;
 use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending, Statement};
 use crate::sync::locked;
 
-/// How many events a process tracks.
+/// The number of events whose state a process remembers.
 const REMEMBERED: usize = 4_096;
 
-/// What this process knows about events in the store: which ones it stored and still wait, and which ones the webhook accepted.
+/// What this process knows about events that it has stored: which events still wait, and which events the webhook accepted.
 #[derive(Debug)]
 pub(super) struct Deliveries(Mutex<LruCache<String, Informed>>);
 
@@ -38,7 +38,7 @@ impl Deliveries {
         self.known().peek(event).copied().unwrap_or_default()
     }
 
-    /// Notes that the event was stored. The webhook may already have accepted it.
+    /// Notes that an event was stored, unless the webhook has accepted the event already.
     fn waits(&self, event: &str) {
         let mut known = self.known();
         if !known.contains_key(event) {
@@ -54,24 +54,24 @@ impl Deliveries {
         self.known().remove(event);
     }
 
-    /// Deliveries have ended, so the state of every event is unknown.
+    /// Forgets the state of all events, because no further event will be posted.
     pub(super) fn stopped(&self) {
         *self.known() = LruCache::new(0);
     }
 }
 
-/// How many orders and events together are held in memory while another process has the store.
+/// The maximum number of orders and events together in memory, while another process has the store.
 const MOST_HELD: usize = 1_000;
 /// How many of them are orders of one tenant.
 const MOST_ORDERS_HELD: usize = 8;
 
-/// Where orders and events go.
+/// Where this outbox puts orders and events.
 #[derive(Debug)]
 enum Place {
-    /// Into memory: another process has the store.
+    /// In memory, because another process has the store.
     Memory(VecDeque<OutboxMessage>),
     Store(Store),
-    /// Nowhere: the other process kept the store for too long.
+    /// Nowhere, because the other process kept the store for too long.
     Closed,
 }
 
@@ -98,7 +98,7 @@ enum MessageContent {
     Event(Option<(String, Statement)>),
 }
 
-/// Where a message was put.
+/// Where this outbox has put a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PutIn {
     Memory,
@@ -117,13 +117,13 @@ pub struct StoreOutbox {
 }
 
 impl StoreOutbox {
-    /// An outbox over a store. Without a webhook, events have no receiver: they are accepted and not stored.
+    /// An outbox that writes to a store. Without a webhook, events have no receiver, so this outbox accepts events but does not store them.
     #[must_use]
     pub fn new(store: Store, clock: Clock, has_webhook: bool) -> Self {
         Self::with(Place::Store(store), clock, has_webhook)
     }
 
-    /// An outbox whose store another process has. It holds orders and events in memory until [`Self::open`].
+    /// An outbox without a store, because another process has the store. Keeps orders and events in memory until [`Self::open`].
     #[must_use]
     pub fn in_wait(clock: Clock, has_webhook: bool) -> Self {
         Self::with(Place::Memory(VecDeque::new()), clock, has_webhook)
@@ -133,7 +133,8 @@ impl StoreOutbox {
         Self { place: Mutex::new(place), clock, has_webhook, orders: Arc::default(), deliveries: Arc::default() }
     }
 
-    /// Stores what is held in memory, in its order, and from then on each message at once. Returns the number of messages that were held.
+    /// Stores the messages that are in memory, in their order. Later messages go to the store at once. Returns the number of messages that
+    /// were in memory.
     pub async fn open(&self, store: &Store, installation: &Installation) -> usize {
         let mut held = 0;
         loop {
@@ -141,7 +142,7 @@ impl StoreOutbox {
                 Place::Memory(messages) => messages.front().cloned(),
                 Place::Store(_) | Place::Closed => return held,
             };
-            // A message leaves the memory only when it is stored, so that a stop signal in between finds it there.
+            // We remove a message from memory only after we have stored it, so that a stop signal in between does not lose the message.
             let stored = match &next {
                 Some(message) => self.put(store, message.clone()).await,
                 None => Ok(()),
@@ -161,8 +162,8 @@ impl StoreOutbox {
         }
     }
 
-    /// Ends the wait without a store: records each event that is lost, and refuses from now on. The record of an order that is lost
-    /// says already that it was refused.
+    /// Ends the wait for the store. Records each event that is lost, and refuses further messages. A lost order needs no such record,
+    /// because its `dispatched` record already says that it was refused.
     pub fn close(&self, installation: &Installation) {
         let mut place = locked(&self.place);
         if let Place::Memory(messages) = &mut *place {
@@ -218,7 +219,7 @@ impl StoreOutbox {
         Ok(())
     }
 
-    /// Notified when an item was added to that queue.
+    /// Returns a [`Notify`] that wakes when an item was added to the queue.
     pub(crate) fn notify_of(&self, queue: Queue) -> Arc<Notify> {
         Arc::clone(match queue {
             Queue::Orders => &self.orders,
@@ -231,7 +232,7 @@ impl StoreOutbox {
         let item = StoredItem { id: group, body, failures: 0, since: now };
         match self.keep(OutboxMessage { due: now.saturating_add(millis(delay)), item, content: MessageContent::Order }).await? {
             PutIn::Store => Ok(()),
-            // The page must not promise a check that only the end of another process makes possible.
+            // We report the order as not sent. The check happens only if another process ends, so the page must not promise it.
             PutIn::Memory => Err(NotSent("held".into())),
         }
     }
@@ -247,7 +248,7 @@ fn note_lost(installation: &Installation, OutboxMessage { item, content, .. }: &
     }
 }
 
-/// The reason as a record contains it: the log has the operating system's message.
+/// The reason in one word, for a record. The log has the message of the operating system.
 fn reason(fault: &StoreFault) -> Box<str> {
     match fault {
         StoreFault::Full => "store_full",
@@ -272,18 +273,19 @@ impl Outbox for StoreOutbox {
     }
 
     fn last_statement<'a>(&'a self, subject: &'a str) -> Pin<Box<dyn Future<Output = Option<Statement>> + Send + 'a>> {
-        // A store that fails knows nothing, which is safe: the check is then a statement of its own. The failure is in the log.
+        // If the store fails, the last event is unknown. This is safe, because the check then leads to an event of its own. The log has the
+        // failure.
         Box::pin(async move { self.store()?.last_statement(subject.to_owned()).await.ok().flatten() })
     }
 
     fn draw<'a>(&'a self, period: &'a (u64, String), draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<Drawn>> + Send + 'a>> {
-        // While the store fails, the bounds of this process apply. The failure is in the log.
+        // While the store fails, the limits of this process apply. The log has the failure.
         Box::pin(async move { self.store()?.draw(period.clone(), draw.clone()).await.ok() })
     }
 
     fn give_back<'a>(&'a self, period: &'a (u64, String), draw: &'a Draw) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            // What cannot be given back stays drawn: then one message less is sent.
+            // If we cannot give the unit back, it stays used up, and we send one message less.
             if let Some(store) = self.store() {
                 let _ = store.give_back(period.clone(), draw.clone()).await;
             }

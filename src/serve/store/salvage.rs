@@ -1,4 +1,4 @@
-//! Exports what can be read of a damaged store into a new file.
+//! Copies the readable part of a damaged store into a new file.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -16,10 +16,11 @@ use super::{DEAD, DELIVERIES, META, NEXT_NUMBER, ORDERS, STATEMENTS};
 use crate::file::{nameless, sync_folder};
 use crate::outbox::Statement;
 
-/// How often a range without a readable end is halved: what lies between two damaged pages may be readable.
+/// How often we halve a range of keys if we cannot read it from either end. Rows between two damaged pages may be readable.
 const HALVINGS: u32 = 5;
 
-/// Opens the store and verifies all of it. Returns also whether it was damaged: then it is a new one, with everything that could be read.
+/// Opens the store and verifies all of it. If it is damaged, replaces it by a new store with the readable rows. Also returns whether the
+/// store was damaged.
 pub(super) fn open_sound(path: &Path) -> Result<(Database, bool), StoreError> {
     finish(path).map_err(|error| StoreError::unusable(path, &error))?;
     match verified(path) {
@@ -37,11 +38,11 @@ fn verified(path: &Path) -> Result<Database, StoreError> {
         let is_whole = database.check_integrity().map_err(|error| StoreError::of(path, error.into()))?;
         if is_whole { Ok(database) } else { Err(StoreError::damaged(path, "its checksums do not match")) }
     };
-    // redb has checks that panic on a damaged file.
+    // redb panics on some damaged files.
     catch_unwind(verified).unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
 }
 
-/// Whether a file begins as every database of redb does. Other files are not ours to move.
+/// Whether a file begins with the mark of every redb database. We must not move other files.
 fn has_mark(path: &Path) -> bool {
     let mut mark = [0; 4];
     fs::File::open(path).and_then(|mut file| file.read_exact(&mut mark)).is_ok() && mark == *b"redb"
@@ -57,19 +58,20 @@ fn unfinished(path: &Path) -> PathBuf {
     next_to(path, ".salvage")
 }
 
-/// Continues a salvage that ended between its two renames: the new file is complete then.
+/// Finishes an earlier salvage if its process ended between the two renames. The new file was complete before the first rename.
 fn finish(path: &Path) -> io::Result<()> {
     if path.exists() || !unfinished(path).exists() { Ok(()) } else { fs::rename(unfinished(path), path) }
 }
 
-/// Replaces a damaged store by a new one with everything that can be read, and keeps the damaged file next to it. Logs what is lost.
+/// Replaces a damaged store by a new store with the readable rows, and keeps the damaged file next to it. Logs which rows are lost.
 ///
 /// # Errors
-/// Those of the new file. Then the damaged file has its name still.
+/// The errors of the new file. After an error, the damaged file keeps its name.
 fn salvage(path: &Path, damage: &StoreError) -> Result<(), StoreError> {
     let unusable = |error: io::Error| StoreError::unusable(path, &error);
     let copy = readable_copy(path).map_err(unusable)?;
-    // In this mode, redb asks for no list of the free pages, which it writes only when it closes a file that is whole.
+    // In this mode, redb does not need the list of free pages. A damaged file may have no such list, because redb writes the list only when
+    // it closes the file.
     let opened =
         catch_unwind(|| builder().set_concurrency_mode(ConcurrencyMode::SingleWriter).open_read_only_with_backend(FileBackend::new(copy)?));
     let old = opened.ok().and_then(Result::ok);
@@ -95,10 +97,11 @@ fn salvage(path: &Path, damage: &StoreError) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Copies the file without the marks that ask for a repair, and as long as its header says: redb repairs no damaged file, and opens no
-/// file that needs a repair or is too short. In a truncated file, the pages before its end are readable then.
+/// Copies the file, removes the marks that require a repair, and gives the copy the length from its header. redb cannot repair a damaged
+/// file, and does not open a file that requires a repair or is too short. With the length from the header, we can read the pages of a
+/// truncated file up to its end.
 fn readable_copy(path: &Path) -> io::Result<fs::File> {
-    // The byte with the marks, and the marks: that the file was not closed, and that its last commit was not flushed.
+    // One mark says that the file was not closed. The other says that the last commit was not flushed.
     const AT: u64 = 9;
     const MARKS: u8 = 0b1010;
     let mut copy = nameless(path)?;
@@ -114,9 +117,10 @@ fn readable_copy(path: &Path) -> io::Result<fs::File> {
     Ok(copy)
 }
 
-/// The length of a database by its header. `None` if the header is too short, or says more than any disk has.
+/// Returns the length of a database from its header. Returns `None` if the header is too short, or if the length is larger than any disk.
 fn length_of(file: &mut fs::File) -> io::Result<Option<u64>> {
-    // The five numbers of four bytes each: page size, header pages and data pages of a region, full regions, data pages of the last one.
+    // Five numbers of four bytes each: page size, header pages in a region, data pages in a region, full regions, data pages in the last
+    // region.
     const SIZES_AT: u64 = 12;
     const MOST: u64 = 1 << 40;
     file.seek(SeekFrom::Start(SIZES_AT))?;
@@ -130,17 +134,17 @@ fn length_of(file: &mut fs::File) -> io::Result<Option<u64>> {
     Ok(pages.and_then(|pages| pages.checked_mul(page)).filter(|length| *length <= MOST))
 }
 
-/// The rows of a table that could not be read.
+/// The rows of a table that we could not read.
 struct Loss {
     table: &'static str,
     read: u64,
-    /// `None`: the number is unreadable too.
+    /// `None` if we cannot read the number either.
     lost: Option<u64>,
-    /// The ranges of their keys.
+    /// The ranges of the keys of lost rows.
     gaps: Vec<String>,
 }
 
-/// The keys of the waiting tables as one number, which has the same order.
+/// Converts one number to a key of a table of waiting items. The numbers and the keys have the same order.
 fn waiting_key(key: u128) -> (u64, u64) {
     (u64::try_from(key >> 64).unwrap_or(u64::MAX), u64::try_from(key & u128::from(u64::MAX)).unwrap_or(u64::MAX))
 }
@@ -160,7 +164,7 @@ fn export(old: Option<&ReadOnlyDatabase>, new: &Database) -> Result<Vec<Loss>, r
             let rows: Box<dyn Iterator<Item = _>> = if is_backward { Box::new(rows.rev()) } else { Box::new(rows) };
             for row in rows {
                 let (key, value) = row?;
-                // A damaged body can still be text. The signature of an order shows it.
+                // A damaged body can still be text. We find a damaged order by its signature, and a damaged delivery here.
                 if name == "deliveries" && serde_json::from_str::<IgnoredAny>(value.value().1).is_err() {
                     return Err(redb::Error::Corrupted("a body is no JSON".to_owned()));
                 }
@@ -197,7 +201,7 @@ fn export(old: Option<&ReadOnlyDatabase>, new: &Database) -> Result<Vec<Loss>, r
     Ok(losses)
 }
 
-/// Exports the last statements. Without one, an event may say the same again, so that those between two damaged pages may be lost.
+/// Copies the last statements, but not those between two damaged pages. Losing a statement only means that an event may be repeated.
 fn export_statements(
     reading: impl Fn() -> Result<ReadTransaction, redb::Error>,
     write: &WriteTransaction,
@@ -218,7 +222,7 @@ fn export_statements(
             }
             Ok(())
         }));
-        // Stores of earlier versions have no such table.
+        // The stores of earlier versions have no table of statements.
         if matches!(read, Ok(Ok(()) | Err(redb::Error::TableDoesNotExist(_)))) {
             return Ok(None);
         }
@@ -236,11 +240,11 @@ impl Loss {
 }
 
 type Range = std::ops::RangeInclusive<u128>;
-/// The number of a table's rows, which is next to the address of its pages. Reading it may fail or panic.
+/// The result of reading the number of a table's rows. Reading this number may fail or panic.
 type Length = std::thread::Result<Result<u64, redb::Error>>;
 
-/// Reads all rows from 0 to `last`, and returns the ranges that cannot be read. A range is read from both ends; what is left is halved. A
-/// table without a length has no readable address either.
+/// Reads all rows with keys from 0 to `last`, and returns the ranges of keys that we cannot read. We read a range from both ends, and then
+/// halve the rest. The number of rows is next to the address of the table's pages. If we cannot read the number, we cannot read any row.
 fn gaps(length: &Length, last: u128, mut read: impl FnMut(Range, bool, &mut dyn FnMut(u128)) -> Result<(), redb::Error>) -> Vec<Range> {
     if !matches!(length, Ok(Ok(_))) {
         return vec![0..=last];

@@ -1,4 +1,4 @@
-//! The turns of tenants: many due items of one tenant delay no item of another.
+//! Serves tenants in turn, so that many due items of one tenant do not delay the items of another tenant.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{Queue, StoreFault, StoreSlot, StoredItem};
 use crate::sync::locked;
 
-/// A store that is open, and the turns of its waiting items.
+/// An open store, with an index of the waiting items of each tenant or subject.
 pub(super) struct OpenedStore {
     pub(super) database: Database,
     turns: Mutex<Turns>,
@@ -35,11 +35,11 @@ impl OpenedStore {
         Ok(Self { database, turns: Mutex::new(turns) })
     }
 
-    /// Returns at most `most` due items, one of each group in turn.
+    /// Returns at most `most` due items, one of each group in turn. A group is a tenant or a subject.
     pub(super) fn due(&self, queue: Queue, now: u64, most: usize) -> Result<Vec<(StoreSlot, StoredItem)>, StoreFault> {
         let mut turns = locked(&self.turns);
         let table = self.database.begin_read()?.open_table(queue.table())?;
-        // Often nothing is due, and no group has to be looked at.
+        // Often nothing is due, and we can skip the search through all groups.
         if table.first()?.is_none_or(|(key, _)| key.value().0 > now) {
             return Ok(Vec::new());
         }
@@ -54,7 +54,7 @@ impl OpenedStore {
         Ok(due_items)
     }
 
-    /// Makes a change, which is on disk when this returns.
+    /// Makes a change. The change is on disk when this method returns.
     pub(super) fn change<T>(&self, act: impl FnOnce(&Change) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
         // The default durability is immediate: the commit returns after the file is flushed.
         let change = Change { write: self.database.begin_write()?, moves: RefCell::default() };
@@ -66,7 +66,7 @@ impl OpenedStore {
     }
 }
 
-/// A write transaction. Only its methods add and remove waiting items, so that the turns are those of the file.
+/// A write transaction. Only its methods add and remove waiting items, so that the index in memory always has the same items as the file.
 pub(super) struct Change {
     pub(super) write: WriteTransaction,
     moves: RefCell<Vec<Move>>,
@@ -120,10 +120,10 @@ fn group<'a>(queue: Queue, (id, body, ..): (&'a str, &'a str, u32, u64)) -> Cow<
     }
 }
 
-/// The turns of both queues. They are made again at each start, so that the file has no second list that could differ.
+/// The index of the waiting items in both queues. We build the index at each start. An index in the file could differ from the items.
 #[derive(Default)]
 struct Turns {
-    /// Its secret keeps tenants from sharing a hash on purpose.
+    /// Has a random key, so that a stranger cannot choose tenants with the same hash.
     hasher: RandomState,
     orders: QueueTurns,
     deliveries: QueueTurns,
@@ -148,19 +148,19 @@ impl Turns {
     }
 }
 
-/// The hash of the group, due time and number: 24 bytes for each item, however long its group's name is.
+/// An item in the index: the hash of its group, its due time and its number. It needs 24 bytes, however long the name of the group is.
 type Turn = (u64, u64, u64);
 
 #[derive(Default)]
 struct QueueTurns {
     waiting: BTreeSet<Turn>,
-    /// The group that had the last turn.
+    /// The hash of the group that was served last.
     last: u64,
 }
 
 impl QueueTurns {
-    /// Takes one due item of each group in turn, beginning behind the group that had the last turn. If fewer groups have one, further rounds
-    /// follow.
+    /// Returns one due item of each group in turn, starting with the group after the one that was served last. If the groups have fewer
+    /// than `most` items in this round, further rounds follow.
     fn take(&mut self, now: u64, most: usize) -> Vec<Turn> {
         let next_group = |turn: &Turn| self.waiting.range((Excluded((turn.0, u64::MAX, u64::MAX)), Unbounded)).next().copied();
         let behind = successors(next_group(&(self.last, 0, 0)), next_group);
