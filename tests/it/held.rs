@@ -1,5 +1,5 @@
-//! What attacks could not do, each as a test: forged and misplaced tokens, ambiguous HTTP, hostile cells and names. `docs/proof.md` has the
-//! whole list, with the tests of other files.
+//! Attacks that must fail, one test for each: forged and misplaced tokens, ambiguous HTTP, hostile cells and names. `docs/proof.md` lists
+//! all attacks, with the tests in other files too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ use crate::support::order::signed_order;
 use crate::support::stage::{Options, Stage};
 use crate::verify_command::{Lab, tenant, told};
 
-/// The last part of an address: its token.
+/// The token, which is the last part of an address.
 fn token_of(address: &str) -> String {
     address.rsplit(['/', '=']).next().unwrap().to_owned()
 }
@@ -51,12 +51,12 @@ async fn each_kind_of_token_opens_in_its_own_places_alone() {
             assert_eq!(stage.control.upstream_calls(), calls, "{kind}");
         }
     }
-    // Each opens where it belongs.
+    // We accept each token at the address of its own kind.
     assert_eq!(stage.get(&format!("{}/i/{invitation}", stage.base)).await.status, StatusCode::OK);
     assert_eq!(stage.get(&format!("{}/r/{receipt}", stage.base)).await.outcome(), "pending");
 }
 
-/// Signs anything with the installation's key.
+/// Signs any header and payload with the installation's key.
 fn signed(header: &str, payload: &str) -> String {
     let document: Value = serde_json::from_str(KEY).unwrap();
     let key = EncodingKey::from_secret(document["key"].as_str().unwrap().as_bytes()).unwrap();
@@ -69,7 +69,7 @@ fn decoded(part: &str) -> String {
     String::from_utf8(URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-/// The same four significant bits at the end of a signature, in another character.
+/// Replaces the last character of a signature by one that differs only in bits that a decoder may ignore.
 fn malleated(token: &str) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (rest, last) = token.split_at(token.len() - 1);
@@ -127,7 +127,7 @@ async fn forged_tickets_of_every_shape_get_one_answer() {
 
     let mut bodies = std::collections::BTreeSet::new();
     for (what, token) in &forged {
-        // A minute apart, no rejection is part of a flood.
+        // A minute between two rejections, so that each gets its own record.
         stage.advance(60);
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("state", token).finish();
         let page = stage.get(&format!("{}/callback?admin_consent=True&tenant={}&{query}", stage.base, demo::CONTOSO)).await;
@@ -203,7 +203,7 @@ fn hostile_names_stay_text_in_every_output() {
     }
 }
 
-/// The names in backquotes that have the form of a test's name.
+/// The texts in backquotes that could be names of tests.
 fn names_in(text: &str) -> impl Iterator<Item = &str> {
     let is_name = |text: &&str| {
         text.matches('_').count() >= 3 && text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'0'..=b'9' | b'_'))

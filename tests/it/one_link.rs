@@ -1,4 +1,5 @@
-//! The holder of one genuine link claims without end. What these claims cause is bounded, and no other visitor with the same link is harmed.
+//! The holder of one genuine link makes claims without end. These claims cause a limited number of records, orders and events, and harm no
+//! other visitor with the same link.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use url::Url;
 
 use super::support::stage::{MakeOutbox, Options, Page, Stage, ticket_of};
 
-/// One claim of each class, in the order of their mixing.
+/// One claim of each class, in the order in which the tests mix them.
 const CLASSES: [&str; 9] = [
     "error=access_denied&error_subcode=cancel",
     "error=access_denied&error_description=AADSTS90094",
@@ -35,7 +36,7 @@ async fn stage() -> Stage {
     Stage::with(Options { queue: true, ..Options::default() }).await
 }
 
-/// A stage whose outbox is a store of `serve`, with its worker.
+/// A stage whose outbox is a store of `serve`.
 async fn stage_of_serve() -> (Stage, Store) {
     let more = "[store]\npath = \"unused\"\n[webhook]\nurl = \"https://hook.example/\"\nsecret = { env = \"APP_SECRET\" }".into();
     let store = Store::in_memory().unwrap();
@@ -54,7 +55,7 @@ async fn abuse(stage: &Stage, invitation: &str, claim: &str) -> Page {
     stage.claim(&ticket_of(&press(stage, invitation).await), claim).await
 }
 
-/// Moves to the start of the next 20 minutes.
+/// Moves the clock to the start of the next span.
 fn to_next_span(stage: &Stage) {
     stage.advance(SPAN - stage.installation.clock.now_unix() % SPAN);
 }
@@ -207,9 +208,10 @@ async fn a_link_for_any_tenant_has_a_budget_of_its_own() {
     assert_eq!(open, 1);
 }
 
-/// A claim alone opens no ticket. 20 minutes later, if Microsoft still shows nothing, one event a day does.
+/// The event of a new claim has the severity "update", which opens no ticket. If Microsoft still shows nothing 20 minutes later, one event
+/// a day has the severity "open".
 async fn opens_once_a_day(stage: &Stage, work: impl AsyncFn(u64), severities: impl AsyncFn() -> Vec<String>) {
-    // A day that does not end during the test.
+    // Moves the clock to the start of a day, so that the day does not end during the test.
     stage.advance(86_400 - stage.installation.clock.now_unix() % 86_400);
     let invitation = stage.invite("mail-backup", demo::CONTOSO).await;
     let blocked = "error=access_denied&error_description=AADSTS53003";

@@ -1,8 +1,8 @@
-//! Soak: the real `serve` on loopback serves honest customers while others abuse one genuine invitation, replay revoked and expired links,
-//! hold idle connections, or after its store was damaged.
+//! Soak tests: the real `serve` on loopback serves honest customers. At the same time, others abuse one genuine invitation, replay revoked
+//! and expired links, or hold idle connections. In one test, the store was damaged before.
 //!
-//! `scripts/soak` runs these tests. Each prints its figures and asserts counts and facts. Only a long run, which measures often enough, also
-//! compares how long customers wait for `granted`.
+//! `scripts/soak` runs these tests. Each test prints its figures and asserts counts and facts. Only a long run has enough measurements to
+//! compare how long customers wait for `granted`, so only a long run asserts these times.
 
 mod abuse;
 
@@ -34,10 +34,11 @@ use crate::support::same_id;
 use crate::support::service::{BASE_URL, Browser, Service};
 use crate::support::stage::ticket_of;
 
-/// The seconds for which an invitation is abused.
+/// The variable with the number of seconds for which a test abuses an invitation.
 const SECONDS: &str = "ENTRA_CONSENT_SOAK_SECONDS";
 const DAY: Duration = Duration::from_secs(86_400);
-/// The most events and records of one abused link in an hour. In each 20 minutes a third of them may rest on a claim alone.
+/// The maximum number of events and records about one abused link in an hour. In each span, at most a third of this number may rest on a
+/// claim alone.
 const MOST_EVENTS: usize = 30;
 const MOST_RECORDS: usize = 150;
 
@@ -47,7 +48,7 @@ struct Plan {
     replication: Replication,
     /// Lines of `consent.toml`.
     schedule: &'static str,
-    /// How long a customer may wait for `granted` before the run counts it as never.
+    /// How long a customer may wait for `granted`. After this time, the run assumes that the customer never sees `granted`.
     patience: Duration,
     is_long: bool,
 }
@@ -112,7 +113,7 @@ impl Soak {
         records.len()
     }
 
-    /// The records after the first `from`.
+    /// All records except the first `from` ones.
     fn records(&self, from: usize) -> Vec<Value> {
         self.read_records();
         self.records.borrow().2[from..].to_vec()
@@ -131,7 +132,7 @@ impl Soak {
         (id.to_string(), address)
     }
 
-    /// Approves at Microsoft as an administrator who has pressed the button, and returns to the result page.
+    /// Acts as an administrator who has pressed the button: approves at Microsoft and comes back to the result page.
     async fn approve(&self, browser: &Browser<'_>, link: &str, tenant: TenantId, invitation: &str) -> Customer {
         let called_back = OffsetDateTime::now_utc();
         let page = browser.decide(link, tenant, "accept").await;
@@ -150,7 +151,7 @@ impl Soak {
         self.approve(&browser, &link, tenant, &invitation).await
     }
 
-    /// Honest customers who approve at the same time. Prints and returns how long each waited for `granted`, in seconds.
+    /// Runs honest customers who approve at the same time. Prints and returns how long each customer waited for `granted`, in seconds.
     async fn customers(&self, name: &str) -> (Vec<Customer>, Vec<f64>) {
         let customers = join_all((0..self.plan.customers).map(|_| self.customer())).await;
         self.all_granted(&customers).await;
@@ -193,20 +194,20 @@ impl Soak {
         self.store().await.counts().await.unwrap()
     }
 
-    /// The JSON of all events that the webhook got.
+    /// The JSON of all events that the webhook received.
     fn events(&self) -> Vec<Value> {
         self.receiver.posts().iter().map(|post| post.json()["data"].clone()).collect()
     }
 }
 
-/// The id of the ticket in an address of Microsoft's.
+/// The id of the ticket in an address at Microsoft.
 fn ticket_id(link: &str) -> String {
     let ticket = ticket_of(&link.parse().unwrap());
     let claims = URL_SAFE_NO_PAD.decode(ticket.split('.').nth(1).unwrap()).unwrap();
     serde_json::from_slice::<Value>(&claims).unwrap()["jti"].as_str().unwrap().to_owned()
 }
 
-/// A row of the table that a test prints.
+/// Prints a row of the table of figures.
 fn figure(name: &str, value: impl std::fmt::Display) {
     println!("{name:<66} | {value}");
 }
@@ -229,8 +230,8 @@ fn rate(count: u64, lasted: Duration) -> String {
     format!("{count} in {:.0} s, {:.0} a second", lasted.as_secs_f64(), count as f64 / lasted.as_secs_f64())
 }
 
-/// The largest number of lines in one clock hour, and of those in 20 minutes that rest on a claim alone: no claim makes Microsoft show an
-/// approval.
+/// Returns the largest number of lines in one hour, and the largest number of lines in one span that rest on a claim alone. A line that
+/// shows an approval does not rest on a claim, because no claim makes Microsoft show an approval.
 fn most_of(name: &str, lines: &[&Value]) -> [usize; 2] {
     let most = |lines: &mut dyn Iterator<Item = &&Value>, span| {
         let mut spans = BTreeMap::<i64, usize>::new();
@@ -242,7 +243,7 @@ fn most_of(name: &str, lines: &[&Value]) -> [usize; 2] {
     most
 }
 
-/// How many lines have which name.
+/// Counts the lines by name.
 fn by<'l>(lines: impl Iterator<Item = &'l Value>, name: impl Fn(&Value) -> &Value) -> String {
     let mut names = BTreeMap::<String, usize>::new();
     for line in lines {
@@ -251,7 +252,7 @@ fn by<'l>(lines: impl Iterator<Item = &'l Value>, name: impl Fn(&Value) -> &Valu
     names.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Descriptors and resident kilobytes of a process, ten times a second until it is stopped.
+/// Measures the descriptors and the resident kilobytes of a process ten times a second, until `stop` is set.
 fn sample(process: u32, stop: &AtomicBool) -> Vec<[usize; 2]> {
     let mut samples = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -263,7 +264,7 @@ fn sample(process: u32, stop: &AtomicBool) -> Vec<[usize; 2]> {
     samples
 }
 
-/// The largest values of the first and of the last quarter.
+/// The largest values in the first and in the last quarter of the samples.
 fn quarters(samples: &[[usize; 2]], which: usize) -> (usize, usize) {
     let quarter = samples.len() / 4;
     let most = |samples: &[[usize; 2]]| samples.iter().map(|sample| sample[which]).max().unwrap();
@@ -294,7 +295,7 @@ async fn one_abused_invitation_harms_no_other_customer() {
         }
         disturbed
     };
-    // The second and the third administrator of the same link have both pressed the button before either approves.
+    // A second and a third administrator use the same link. Both press the button before one of them approves.
     let colleagues = async {
         tokio::time::sleep(soak.plan.abuse * 3 / 4).await;
         let browsers = [soak.service.browser(), soak.service.browser()];
@@ -355,7 +356,7 @@ async fn revoked_and_expired_invitations_are_quiet() {
     let (revoked, address) = soak.invitation(demo::CONTOSO).await;
     let path = address.strip_prefix(BASE_URL).unwrap();
     let mut tickets: Vec<_> = (0..100).map(|_| press(soak.server(), path, None).unwrap().1.unwrap()).collect();
-    // The tickets of the expired invitation ended three days ago.
+    // The tickets of the expired invitation expired 3 days ago.
     let past = soak.service.site_behind(3 * DAY + Duration::from_secs(7_200));
     let tenant = ExpectedTenant::Tenant(same_id(demo::FABRIKAM));
     let now = past.clock.now_unix();
@@ -459,7 +460,7 @@ async fn a_damaged_store_is_named_and_customers_are_served() {
     soak.service.stop();
     figure("rows before", soak.counts().await.deliveries);
 
-    // Most of a store's file is free space: the damage is in the middle of what it has.
+    // Most of a store's file is free space, so we damage the middle of the part that has content.
     let path = soak.service.file("soak.redb");
     let content = std::fs::read(&path).unwrap();
     let used: Vec<_> = content.windows(13).enumerate().filter(|(_, window)| window == b"a soaked row ").map(|(at, _)| at).collect();

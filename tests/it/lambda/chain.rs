@@ -133,7 +133,7 @@ async fn step_whose_verifier_was_never_claimed_is_unverified() {
     let chain = Chain::in_lag().await;
     let alone = chain.accept(&mut Browser::default(), "mail-backup").await;
     assert_eq!(alone.outcome(), "reported_unverified");
-    // Another browser claims the verifier, in another process.
+    // Another browser returns with a claim that the verifier was approved. Another process answers.
     assert_eq!(chain.accept(&mut Browser::default(), "reader").await.outcome(), "pending");
     chain.advance(8);
     assert_eq!(chain.accept(&mut Browser::default(), "mail-backup").await.outcome(), "reported_unverified");

@@ -1,4 +1,4 @@
-//! The hostile holder of a genuine invitation: threads that press its button and come back with every claim that there is, without a pause.
+//! The hostile holder of a genuine invitation: threads that press the button and come back with every kind of claim, without a pause.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -18,12 +18,12 @@ const THREADS: usize = 6;
 /// An answer of the server.
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// The path of `Location`, if it leads to our own pages; otherwise the whole address.
+    /// The `Location`: only the path if it leads to our own pages, otherwise the whole address.
     pub(super) location: Option<String>,
     pub(super) body: String,
 }
 
-/// One request in a connection of its own. A client that does little work leaves the machine to the server.
+/// Sends one request in a connection of its own. This client does little work, so that most of the machine's time is left to the server.
 pub(super) fn ask(server: SocketAddr, line: &str, cookie: Option<&str>, form: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -40,7 +40,7 @@ pub(super) fn ask(server: SocketAddr, line: &str, cookie: Option<&str>, form: &s
     Ok(Answer { status, location, body: body.to_owned() })
 }
 
-/// Presses the button of an invitation. `None` if it leads to no ticket.
+/// Presses the button of an invitation. Also returns the ticket, if the answer leads to Microsoft.
 pub(super) fn press(server: SocketAddr, invitation: &str, cookie: Option<&str>) -> io::Result<(Answer, Option<String>)> {
     let answer = ask(server, &format!("POST {invitation}"), cookie, "step=mail-backup")?;
     let state = answer.location.as_deref().and_then(|address| address.split("state=").nth(1));
@@ -48,13 +48,13 @@ pub(super) fn press(server: SocketAddr, invitation: &str, cookie: Option<&str>) 
     Ok((answer, ticket))
 }
 
-/// The codes of the product's table.
+/// The codes in the product's table of AADSTS codes.
 fn codes() -> Vec<u32> {
     let table = include_str!("../../../docs/aadsts.md");
     table.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok()).collect()
 }
 
-/// A claim of the given turn: all classes come early, and then again with other values.
+/// The claim for a round. The first rounds have a claim of each class, and later rounds repeat the classes with other values.
 fn claim(codes: &[u32], turn: usize) -> String {
     let other = Uuid::new_v4();
     let error = |error: &str, text: &str| format!("admin_consent=True&error={error}&error_description={text}&tenant={}", demo::CONTOSO);
@@ -75,7 +75,7 @@ pub(super) struct Deeds {
     pub(super) tickets: u64,
     pub(super) callbacks: u64,
     pub(super) requests: u64,
-    /// The number of answers by status; 0 counts requests without an answer.
+    /// The number of answers by status. Status 0 means a request without an answer.
     pub(super) statuses: BTreeMap<u16, u64>,
 }
 
@@ -86,13 +86,13 @@ impl Deeds {
         answer.ok()?.location
     }
 
-    /// Whether the server failed to answer, or answered with a fault of its own.
+    /// How many requests the server did not answer, or answered with a status that reports its own fault.
     pub(super) fn faults(&self) -> u64 {
         self.statuses.iter().filter(|(status, _)| **status == 0 || **status >= 500).map(|(_, count)| count).sum()
     }
 }
 
-/// Running abuse.
+/// The threads that abuse an invitation.
 pub(super) struct Abuse {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Deeds>>,
@@ -100,7 +100,7 @@ pub(super) struct Abuse {
 }
 
 impl Abuse {
-    /// Abuses an invitation. `tickets` are those that the abuser has already.
+    /// Starts to abuse an invitation. `tickets` are the tickets that the abuser already has.
     pub(super) fn start(server: SocketAddr, invitation: &str, tickets: &[String]) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let threads = (0..THREADS).map(|number| {
@@ -110,7 +110,7 @@ impl Abuse {
         Self { threads: threads.collect(), stop, started: Instant::now() }
     }
 
-    /// Stops the abuse. Also returns how long it lasted.
+    /// Stops the abuse. Also returns how long the abuse lasted.
     pub(super) fn stop(self) -> (Deeds, Duration) {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Deeds::default();
@@ -144,7 +144,7 @@ fn abuse(server: SocketAddr, invitation: &str, mut tickets: Vec<String>, from: u
         };
         deeds.tickets += u64::from(fresh.is_some());
         tickets.extend(fresh);
-        // The fresh one, and every second time an old one as well.
+        // Comes back with the newest ticket, and in every second round with an older ticket too.
         let old = tickets.len().checked_sub(1).map(|newest| turn * 7919 % (newest + 1));
         for at in [tickets.len().checked_sub(1), old.filter(|_| turn % 2 == 0)].into_iter().flatten() {
             deeds.callbacks += 1;
