@@ -32,10 +32,11 @@ pub(super) const RECORDS_KEYS: &[&str] = &["ip", "browser"];
 pub(super) const CLOUD_KEYS: &[&str] = &["authority", "graph", "extra_ca"];
 pub(super) const SECRET_KEYS: &[&str] = &["aws", "file", "env"];
 
-/// Custom clouds by name. The value is `None` for a faulty cloud, so that apps in this cloud get no second report.
+/// Custom clouds by name. The value is `None` for a cloud with an error in its section. An app in such a cloud must not cause a second
+/// report.
 pub(super) type Clouds = BTreeMap<Box<str>, Option<Endpoints>>;
 
-/// The value of an environment variable; an empty one counts as unset, because templates cannot omit a variable.
+/// The value of an environment variable. A variable with an empty value counts as unset, because a template cannot omit a variable.
 pub(super) fn variable(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
@@ -160,7 +161,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Longest lifetime of a token: after this time, an old key can be removed.
 const LONGEST_LIFE: Duration = DAY.saturating_mul(180);
-/// Most claims of one link for any tenant: a higher limit would not hold back a flood.
+/// Highest allowed value of `any_tenant_claims`: with a higher one, a link for any tenant would have no useful limit in a flood.
 const MOST_CLAIMS: u32 = 10_000;
 
 /// Shortest lifetime of an order. The last check is 24 h after the callback, ± 10 %, and an order that expires earlier would never reach a

@@ -64,7 +64,7 @@ impl<'a> Shown<'a> {
         self.view.state.age(self.installation.clock.now_unix())
     }
 
-    /// Whether Microsoft does not show the verifier yet, so that the check saw nothing.
+    /// Whether the check saw nothing because Microsoft does not show the verifier yet.
     pub(super) fn awaits_verifier(&self) -> bool {
         let ApprovalView { outcome, check, .. } = self.view;
         *outcome == Outcome::Pending && check.as_ref().is_some_and(|check| check.assessment.verdict == Verdict::NoVerifier)
@@ -96,7 +96,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Whether the operator was informed of the outcome on the page.
+    /// Whether the event that reports the outcome on the page has reached the operator. Unknown if no event reports this outcome.
     fn informed(&self) -> Informed {
         let event = self.view.state.event.as_deref().filter(|_| self.view.outcome == self.view.state.outcome);
         event.zip(self.installation.outbox()).map(|(event, outbox)| outbox.informed(event)).unwrap_or_default()
