@@ -202,7 +202,7 @@ fn application_key<'a>(names: &'a [&'a str]) -> Option<(Key, &'a [&'a str])> {
     }
 }
 
-/// The argument of `function(name='argument')`, all in lower case.
+/// Returns the argument if `text` is `function(name='argument')` in lower case, else `None`.
 fn argument(text: &str, function: &str, name: &str) -> Option<String> {
     let inner = text.strip_prefix(function)?.strip_prefix('(')?.strip_suffix(')')?;
     let value = inner.strip_prefix(name)?.trim_start().strip_prefix('=')?.trim_start();
@@ -262,7 +262,7 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
             Ok(listed("federatedIdentityCredentials", applications::federated_credentials(id, app)))
         }
         Wanted::Organization => {
-            // Without directory or organisation rights Graph returns only a few members (protocol reference §4.2).
+            // A token without directory or organisation rights gets only a few members (protocol reference §4.2).
             let all = token.roles.iter().any(|role| role.starts_with("Directory.") || role.starts_with("Organization."));
             Ok(listed("organization", vec![objects::organization(token.tenant, tenant, all)]))
         }

@@ -91,7 +91,8 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
     let style = here.missing_app;
     let principal = here.principals.get(&client).filter(|principal| sight.sees(Eye::Authority, principal.created));
     let principal = principal.map(|principal| (principal.id, principal.enabled));
-    // With 700016, the directory does not know the app, so Entra does not check the credential first. With 7000229, it knows the app.
+    // If this tenant answers 700016, its directory does not know the app, so there is no credential to check. If it answers 7000229, the
+    // directory knows the app, and Entra checks the credential before it returns the error.
     if principal.is_none() && style == MissingApp::NotFoundInDirectory {
         return Err(not_found(world));
     }
@@ -171,7 +172,7 @@ pub(super) fn duplicated(name: &str) -> Aadsts {
     Aadsts::new(9_000_411, format!("The request is not properly formatted. The parameter '{name}' is duplicated."))
 }
 
-/// 700016 with the text of both endpoints.
+/// Error 700016. The token endpoint and the consent endpoint use the same text.
 pub(super) fn not_found(world: &World, client: &str, tenant: TenantId) -> Aadsts {
     let directory = world.tenants.get(&tenant).map_or_else(|| tenant.to_string(), |here| here.name.clone());
     Aadsts::new(
@@ -261,7 +262,7 @@ fn resource(world: &World, request: &TokenRequest<'_>, tenant: TenantId) -> Resu
     }
 }
 
-/// 500011 with the text of both endpoints.
+/// Error 500011, with the text of the token endpoint.
 pub(super) fn resource_missing(world: &World, name: &str, tenant: TenantId) -> Aadsts {
     let directory = world.tenants.get(&tenant).map_or_else(|| tenant.to_string(), |here| here.name.clone());
     Aadsts::new(
