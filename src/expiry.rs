@@ -1,6 +1,6 @@
 //! Warns about credentials that expire: 30, 14 and 3 days before, and after the expiry. Runs once a day.
 //!
-//! When a credential expires, verification stops for every tenant at once. Nothing fails before that, so only this task can warn.
+//! When a credential expires, verification stops for every tenant at once. Nothing fails before the expiry, so only this task can warn.
 
 use std::io;
 

@@ -15,7 +15,8 @@ use crate::consent::outcome::Severity;
 use crate::consent::{ClientId, Draw, Drawn, Outcome, ProfileId, TenantId, TokenId};
 use crate::record::OutcomeLine;
 
-/// The version of the fields of [`OutcomeEvent`]. It changes if we remove a field or change its meaning, but not if we add a field.
+/// The version of the fields of [`OutcomeEvent`]. The version changes if we remove a field or change the meaning of a field, but not if we
+/// add a field.
 pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
 
 /// The longest delay that every queue supports. An order that must wait longer contains its due time, and the worker requeues it until
@@ -68,7 +69,7 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a>;
 }
 
-/// The last event about a subject, as far as we need it later.
+/// The parts of the last event about a subject that we need later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     pub(crate) outcome: Outcome,
@@ -144,8 +145,8 @@ pub struct OutcomeEvent {
     pub severity: Severity,
     /// What the outcome rests on.
     pub basis: Basis,
-    /// Whether this event reports counted claims: further claims of a link are only counted. Such an event repeats the last outcome, and
-    /// says nothing new about the approval.
+    /// Whether this event reports that further claims of a link are counted claims. Such an event repeats the last outcome, and says
+    /// nothing new about the approval.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub counted: bool,
     /// Whether another check can still change the outcome.
@@ -204,7 +205,7 @@ pub struct EventCut {
 pub struct EventTenant {
     /// The tenant's id. `null` if the link is for any tenant.
     pub id: Option<TenantId>,
-    /// Microsoft's name if a check saw it, otherwise the operator's.
+    /// Microsoft's name of the tenant if a check saw this name, otherwise the operator's.
     pub name: Option<Box<str>>,
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Refusal {
     Outcome(Outcome),
     /// The key secret cannot be read: a fault of the installation.
     KeysUnavailable,
-    /// The record could not be written, so nothing was done.
+    /// We could not write the record, so we stopped.
     NotRecorded,
 }
 
@@ -107,8 +107,8 @@ impl Visitor<'_> {
     }
 }
 
-/// Opens a token of any kind. An unknown key may be newer than our copy of the key secret. So if the token names one, we read the key
-/// secret again, at most once a minute, and retry once. Also returns the name of the token's key, if that is a current or former key of
+/// Opens a token of any kind. If the token names an unknown key, this key may be newer than our copy of the key secret. We then read the
+/// key secret again, at most once a minute, and retry once. Also returns the name of the token's key, if that is a current or former key of
 /// this installation.
 ///
 /// # Errors
@@ -134,7 +134,7 @@ pub async fn open<T>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bar {
     pub(super) outcome: Outcome,
-    /// A stable word for the record.
+    /// The reason in one word, for the record. The word never changes.
     pub(super) reason: &'static str,
 }
 

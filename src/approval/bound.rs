@@ -60,7 +60,7 @@ impl Transition<'_> {
         ChainKind::of(&self.after.claim, self.after.outcome, self.after.callback_at)
     }
 
-    /// The outcome that this process published last about the subject, or the outcome of this transition if it has published none.
+    /// The outcome that this process published last about the subject. If it has published none, the outcome of this transition.
     pub(super) fn said_last(&self, installation: &Installation) -> Outcome {
         installation.recent.last_outcome(&subject(self.app, &self.after)).unwrap_or(self.after.outcome)
     }

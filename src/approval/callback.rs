@@ -126,7 +126,7 @@ pub(crate) async fn receive<'s>(
     Ok(CallbackReply { address: address.filter(|_| !visitor.is_program), view, verifier_claim })
 }
 
-/// Lists damage to the callback that did not keep us from reading the callback.
+/// Lists the damage to a callback that we could still read.
 fn mangling(appended: &str, ampersands: usize) -> Vec<ManglingLine> {
     let appended = (Mangling::of(appended), appended.len());
     let found = [appended, (Mangling::EscapedAmpersand, ampersands * AMPERSAND.len())];

@@ -57,7 +57,8 @@ impl AssessedCheck {
         Ok(Self { timed, assessment })
     }
 
-    /// Checks while a browser waits, whose request arrived at `asked`. The time since then shortens the time for the check.
+    /// Checks while a browser waits. The browser's request arrived at `asked`. The later the check starts after that, the less time it
+    /// gets.
     ///
     /// # Errors
     /// [`NoCheck`]
@@ -130,7 +131,7 @@ fn check_reason(state: &ApprovalState) -> CheckReason {
     occasion_of(&state.claim, from, from)
 }
 
-/// Which checks count for a claim: checks that began at `from` or later. The claim first arrived at `first`.
+/// Which checks count for a claim: checks that began at `from` or later. `first` is when the same claim of the same ticket first arrived.
 pub(super) fn occasion_of(claim: &Claim, from: OffsetDateTime, first: OffsetDateTime) -> CheckReason {
     match claim {
         Claim::Success => CheckReason::Success { from, first },

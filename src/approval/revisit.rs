@@ -50,7 +50,7 @@ pub(crate) async fn revisit<'s>(
     started: Instant,
 ) -> Result<RevisitReply<'s>, Refusal> {
     let ((mut state, ends), kid) = visitor.open(installation, None, token, receipt::open).await?;
-    // Another browser than the one that pressed the button may visit this address.
+    // The browser of this visit may not be the browser that pressed the button.
     state.binding = binding(state.browser.as_deref(), state.ticket, visitor.secret);
     let app = match admission::admit(installation, Token::Receipt(&state, ends))
         .and_then(|()| admission::app(installation, &state.expectation.app))
@@ -127,7 +127,7 @@ fn record_less(
     installation.records.write(&Record::shown(shown.conclusion(shown.claimed(visitor.visit(installation, kid)))))
 }
 
-/// Whether we must send an order again that the queue refused. A final outcome needs no order, because no check can change the outcome.
+/// Whether we must retry an order that the queue refused. A final outcome needs no order, because no check can change the outcome.
 fn waits_for_queue(installation: &Installation, state: &ApprovalState) -> bool {
     state.queued == Queued::Refused && state.outcome.can_change(state.age(installation.clock.now_unix()))
 }

@@ -21,8 +21,8 @@ use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, Outcom
 #[derive(Debug, Clone)]
 pub(super) struct Transition<'a> {
     pub(super) app: &'a ConfiguredApp,
-    /// The outcome that we published last, as far as we know. `None` for the first outcome. The same as the new outcome, if that has only
-    /// become final.
+    /// The outcome that we published last, as far as we know. `None` for the first outcome. The same as the new outcome, if the outcome
+    /// does not change but becomes final.
     pub(super) before: Option<Outcome>,
     /// When `before` was reached, in seconds since 1970. `None` if we do not know the outcome that was published last. The event then
     /// reports the current outcome without a previous one.
@@ -82,8 +82,8 @@ impl<'a> Transition<'a> {
     }
 
     /// Applies another check to a state. `is_last` says that no check follows. `last` is the last event about the subject, if we know that
-    /// event. If we do not know it, the state may be older than the last event. A check after the 20 minutes then leads to an event about
-    /// the current outcome, even if the outcome is the same.
+    /// event. If we do not know it, the state may be older than the last event. A check later than 20 minutes after the callback then leads
+    /// to an event, even if the outcome does not change.
     pub(super) fn next(
         installation: &Installation,
         app: &'a ConfiguredApp,
@@ -97,7 +97,8 @@ impl<'a> Transition<'a> {
         let last = not_after(check, last);
         let age = age(state, last, now);
         let visible = visible_outcome(installation, state, last, Some(check));
-        // Another claim led to the last event, and this check shows nothing. The outcome of one claim does not change that of another.
+        // If the last event and this outcome both rest on claims, we ignore the event. One claim must not change the outcome of another
+        // claim.
         let said = match last.filter(|last| !(last.outcome.rests_on_a_claim() && visible.rests_on_a_claim())) {
             Some(Statement { outcome, since, event, .. }) => {
                 ApprovalState { since: *since, event: Some(event.clone()), ..state.changed_to(*outcome, *since) }
@@ -130,7 +131,8 @@ impl<'a> Transition<'a> {
         if changes { next.reached(installation) } else { next }
     }
 
-    /// Takes the time of the outcome from the first such transition in this process, if this transition repeats it.
+    /// Sets the time at which the outcome was reached. If this process made the same transition before, this is the time of that first
+    /// transition.
     fn reached(mut self, installation: &Installation) -> Self {
         self.after.since = installation.recent.reached(self.id().id, self.at);
         self
@@ -221,8 +223,8 @@ pub(super) fn visible_outcome(
     state.conclude(check.assessment.verdict, Some(before), age(state, last, now), now)
 }
 
-/// Returns the last event, if its check began no later than `check`. Else returns `None`, because an older check must not change the result
-/// of a newer one.
+/// Returns the last event, if the check of that event began no later than `check`. Else returns `None`, because the result of an older
+/// check must not replace the result of a newer check.
 fn not_after<'s>(check: &AssessedCheck, last: Option<&'s Statement>) -> Option<&'s Statement> {
     last.filter(|last| last.as_of <= check.timed.at)
 }

@@ -88,13 +88,14 @@ pub enum Draw {
     ChainSent(ChainKind),
     /// The event with this id.
     Event(String),
-    /// The record of a transition that a visit to a result page noticed, with this id.
+    /// The record of the transition with this id, if a visit to a result page led to the transition.
     Visit(String),
     /// The event of the day, with its id: at most one event a day has the outcome's own severity.
     DayEvent(String),
 }
 
-/// Claims of the same kind share one chain of checks, because their chains would last equally long and end with the same severity.
+/// The kind of a chain of checks. Claims of the same kind share one chain, because their chains would last equally long and end with the
+/// same severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainKind(u8);
 

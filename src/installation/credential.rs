@@ -15,8 +15,8 @@ use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::verifier::{CredentialFuture, CredentialProvider, CredentialUnavailable};
 use crate::sync::locked;
 
-/// How long we try another stage first, after it worked. A rotation ends within this time. Until then, a check sends 1 request for a token
-/// instead of 3.
+/// How long we first try a stage that has worked, although it is not the current stage. A rotation ends within this time. Until then, a
+/// check sends 1 request for a token instead of 3.
 const STAGE_STANDS: Duration = Duration::from_secs(600);
 /// How long we skip the other stages after Microsoft refused all stages. In this time, we still read the current stage again, and try a new
 /// version.
@@ -131,8 +131,8 @@ impl KeptCredential<'_> {
         Err(CredentialUnavailable)
     }
 
-    /// The stages other than the current one, the likelier first. If Entra does not know a new certificate yet, Entra still accepts the
-    /// previous one. If Entra no longer accepts a secret, it already accepts the next one.
+    /// The stages other than the current one. The stage that Entra accepts more likely comes first. If Entra does not know a new
+    /// certificate yet, it still accepts the previous certificate. If Entra no longer accepts a secret, it already accepts the next secret.
     fn others(&self, source: &CredentialSource) -> Vec<SecretStage> {
         match source {
             CredentialSource::Certificate(SecretSource::SecretsManager(_)) => vec![SecretStage::Previous, SecretStage::Pending],

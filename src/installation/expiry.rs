@@ -17,7 +17,7 @@ pub enum CredentialEnd {
     At(OffsetDateTime, ToldBy),
     /// The credential never expires, because we store no secret and no certificate.
     Never,
-    /// We could not find out. The text says why, without a full stop.
+    /// We could not find out when the credential expires. The text is the reason, without a full stop at its end.
     Unseen(Box<str>),
 }
 
@@ -63,7 +63,7 @@ impl Installation {
         self.credential_end_with(app, registration.as_ref()).await
     }
 
-    /// As [`Self::credential_end`], with a registration that the caller has read, or with the reason why there is none.
+    /// As [`Self::credential_end`], with a registration that the caller has read, or with the reason why the caller has no registration.
     pub(crate) async fn credential_end_with(
         &self,
         app: &ConfiguredApp,

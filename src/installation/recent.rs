@@ -22,7 +22,7 @@ fn kind(claim: &Claim) -> ClaimKind {
     (std::mem::discriminant(claim), claim.error().map(|error| error.class))
 }
 
-/// Which messages of a transition were sent, and since when we have sent messages. The holder of the lock sends.
+/// Which messages of a transition were sent, and when we began to send them. The holder of the lock sends.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) since: Option<OffsetDateTime>,
@@ -122,7 +122,7 @@ impl Recent {
         locked(&self.verifier_claims).insert((tenant, verifier.clone()), at);
     }
 
-    /// The time of the last such claim in this process.
+    /// When this process last noted that a person claimed to have approved a verifier, in seconds since 1970.
     pub(crate) fn verifier_claim(&self, tenant: TenantId, verifier: &ProfileId) -> Option<u64> {
         locked(&self.verifier_claims).peek(&(tenant, verifier.clone())).copied()
     }

@@ -53,7 +53,7 @@ pub(super) struct CheckLine {
 #[derive(Debug, Clone, Serialize)]
 struct FindingLine {
     verdict: &'static str,
-    /// One of `seen`, `partly`, `absent`, `not_visible`, `unanswered` and `not_asked`. So are `application` and `delegated`.
+    /// One of `seen`, `partly`, `absent`, `not_visible`, `unanswered` and `not_asked`. `application` and `delegated` have the same values.
     service_principal: &'static str,
     /// The list of app role assignments.
     application: &'static str,

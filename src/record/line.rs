@@ -73,7 +73,7 @@ pub enum Record {
         transition: TransitionId,
         /// The app with the credential.
         app: ProfileId,
-        /// The app's other id.
+        /// The app's id at Microsoft.
         client_id: ClientId,
         /// The alarm after the credential has expired, because every check with the credential then fails.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ pub enum Record {
     },
     /// We published the order and the outcome event, or failed to publish them. [`SendsLine`] has the details.
     Dispatched {
-        /// As in the record of the conclusion. So are `transition` and `outcome`.
+        /// The request's id. `request`, `transition` and `outcome` are the same as in the record of the conclusion.
         request: TokenId,
         /// The transition that the order and the event are about.
         #[serde(flatten)]
@@ -154,7 +154,7 @@ pub enum AddressSource {
     Socket,
 }
 
-/// The request behind a record, and its visitor as far as the configuration keeps them.
+/// The request behind a record, and the data about its visitor that the configuration allows us to keep.
 #[derive(Debug, Clone, Serialize)]
 pub struct VisitLine {
     /// The id of the request, which is the same in all its lines.
@@ -269,7 +269,7 @@ struct NameLine {
 }
 
 impl LinkLine {
-    /// A link for one app. `client_id` is the app's other id, if the app is configured.
+    /// A link for one app. `client_id` is the app's id at Microsoft, if the app is configured.
     #[must_use]
     pub fn new(expectation: &Expectation, client_id: Option<ClientId>) -> Self {
         let Expectation { app, tenant, label, reference, invitation } = expectation;
@@ -364,7 +364,7 @@ pub enum RejectedLine {
 pub struct ClaimedLine {
     #[serde(flatten)]
     pub(crate) approval: ApprovalLine,
-    /// The callback's tenant, if the ticket names another one or none.
+    /// The callback's tenant, if the ticket names another tenant or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     returned_tenant: Option<TenantId>,
     claim: ClaimLine,
@@ -376,7 +376,7 @@ pub struct ClaimedLine {
 }
 
 impl ClaimedLine {
-    /// A claim, with a returned tenant only if the link's tenant is not the same.
+    /// `returned_tenant` is the callback's tenant. The line contains it only if the link names another tenant or none.
     #[must_use]
     pub fn new(approval: ApprovalLine, claim: &Claim, carried_secret: bool, returned_tenant: Option<TenantId>) -> Self {
         let returned_tenant = returned_tenant.filter(|returned| Some(*returned) != approval.link.tenant);
@@ -400,10 +400,10 @@ pub(crate) enum ClaimLine {
         /// The AADSTS number.
         #[serde(skip_serializing_if = "Option::is_none")]
         aadsts: Option<u32>,
-        /// An id for Microsoft's support.
+        /// Microsoft's trace id, which Microsoft's support needs.
         #[serde(skip_serializing_if = "Option::is_none")]
         trace_id: Option<TraceId>,
-        /// Another id for Microsoft's support.
+        /// Microsoft's correlation id, which Microsoft's support needs.
         #[serde(skip_serializing_if = "Option::is_none")]
         correlation_id: Option<TraceId>,
     },

@@ -1,5 +1,5 @@
-//! Writes records. In a flood, it writes a few lines and a count instead of each line. A flood consists of rejections without a genuine
-//! token, or of repetitions about one link, because the holder of a link can use the link endlessly. The records of claims have limits of
+//! Writes records. In a flood, it writes a few lines and a count instead of each line. Two kinds of lines can be a flood: rejections
+//! without a genuine token, and repetitions about one link, whose holder can use the link endlessly. The records of claims have limits of
 //! their own ([`crate::consent::claim_bound`]).
 
 use std::io::{self, Write as _};
@@ -34,7 +34,7 @@ impl Sink {
         })
     }
 
-    /// Any other destination. The function must not return before the line is durable there.
+    /// Any other destination. `write` must not return before the line is durable.
     pub fn new(write: impl Fn(&[u8]) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Box::new(write))
     }

@@ -1,7 +1,7 @@
 //! The local HTTP server, which answers with the same router as Lambda.
 //!
-//! A connection carries one HTTP/1.1 request, and ends when a time limit passes. A full server closes the connection whose client it has
-//! waited for longest. A client that sends nothing, or half a request, can therefore not block other clients.
+//! A connection carries one HTTP/1.1 request, and ends when a time limit passes. A full server closes the connection that has waited
+//! longest for its client. A client that sends nothing, or half a request, can therefore not block other clients.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -186,8 +186,8 @@ async fn answer_one(
 ) {
     let service = service_fn(|request| answer(limits.body, Arc::clone(&installation), peer.ip(), Arc::clone(client), request));
     let mut builder = http1::Builder::new();
-    // A connection carries one request, so no connection is idle between two requests. Otherwise, a proxy could send a request into a
-    // connection that we are about to close.
+    // With keep-alive, connections would be idle between two requests, and a proxy could send a request into a connection that we are about
+    // to close.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header).keep_alive(false);
     // An error comes from the client: it sent no HTTP, was too slow or closed the connection.
     let _ = timeout(limits.whole, builder.serve_connection(TokioIo::new(stream), service)).await;

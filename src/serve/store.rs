@@ -157,7 +157,7 @@ impl DeadLetter {
 /// Why the store did not accept or return an item. Contains no part of the stored data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFault {
-    /// The queue is full.
+    /// The queue has reached its limit, which only happens during a long fault.
     #[error("store_full")]
     Full,
     /// The item is larger than any genuine item.
@@ -319,8 +319,8 @@ impl Store {
         .await
     }
 
-    /// Returns at most `most` due items: one of each tenant or subject in turn, starting with the item that is overdue for longest. The
-    /// items stay in the store until the caller calls [`Self::done`], [`Self::put_off`] or [`Self::give_up`].
+    /// Returns at most `most` due items: one of each tenant or subject in turn. Of each tenant or subject, the item that is overdue for
+    /// longest comes first. The items stay in the store until the caller calls [`Self::done`], [`Self::put_off`] or [`Self::give_up`].
     ///
     /// # Errors
     /// [`StoreFault::Failed`].

@@ -114,7 +114,7 @@ impl Webhook {
             .https_only(url.scheme() == "https")
             .connect_timeout(CONNECT)
             .timeout(ATTEMPT);
-        // The proxy of this machine is only for other machines.
+        // We use no proxy for an address on this machine.
         if is_loopback(url) {
             builder = builder.no_proxy();
         }

@@ -95,7 +95,7 @@ async fn until_stopped(mut poller: impl Poller, notify: Arc<Notify>, mut stop: w
         tokio::select! {
             // `changed` fails if the sender of the stop signal no longer exists.
             changed = stop.changed() => if changed.is_err() { return },
-            // A new item was stored, so the store works again.
+            // The store has accepted a new item, so it works, and the pause can end.
             () = notify.notified() => {}
             () = tokio::time::sleep(pause_after(failures)) => {}
         }

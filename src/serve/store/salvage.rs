@@ -66,7 +66,7 @@ fn finish(path: &Path) -> io::Result<()> {
 /// Replaces a damaged store by a new store with the readable rows, and keeps the damaged file next to it. Logs which rows are lost.
 ///
 /// # Errors
-/// The errors of the new file. After an error, the damaged file keeps its name.
+/// [`StoreError`] if we cannot create the new file. The damaged file then keeps its name.
 fn salvage(path: &Path, damage: &StoreError) -> Result<(), StoreError> {
     let unusable = |error: io::Error| StoreError::unusable(path, &error);
     let copy = readable_copy(path).map_err(unusable)?;
