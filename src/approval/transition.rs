@@ -208,8 +208,8 @@ impl<'a> Transition<'a> {
     }
 }
 
-/// The outcome that this check alone shows. A page shows this outcome, which may be less than the remembered one. Without a check, a page
-/// never says that Microsoft showed an approval.
+/// Returns the outcome for a page: the outcome that this check alone shows. It may be less than the remembered outcome. Without a check, a
+/// page never says that Microsoft showed an approval.
 pub(super) fn visible_outcome(
     installation: &Installation,
     state: &ApprovalState,

@@ -1,4 +1,4 @@
-//! The record as an enum with one variant for each event, and its JSON.
+//! The record as an enum with one variant for each kind of record, and its form as JSON.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroUsize;
@@ -111,7 +111,7 @@ pub enum Record {
         /// The results of publishing.
         sends: SendsLine,
     },
-    /// The worker has made its last check: the outcome is final unless a person starts another one.
+    /// The worker has made its last check. The outcome is final unless a person starts another check.
     Settled(ConclusionLine),
     /// A page showed less than the remembered outcome, because the check of that visit saw less. `before` stays the outcome, and the page
     /// showed `after`. Microsoft's replicas may differ, or Microsoft did not answer.

@@ -181,7 +181,7 @@ struct Budget {
 enum LineVerdict {
     /// Write the line. If it is repeatable, confirm it with [`Limits::wrote`].
     Write,
-    /// Write nothing, because the line was counted.
+    /// Write nothing, because the line is part of the count.
     Count,
     /// Write the count instead of the line.
     CountBecomesLine(u64),
