@@ -134,7 +134,8 @@ impl Transition<'_> {
                 let id = self.event_id(now);
                 let said = self.said_before(installation, now);
                 let is_new = said.is_none() && sent.event == Fate::None && installation.recent.first_under(&id, self.id().id);
-                let may_send = outbox.takes_events() && is_known && is_new;
+                let published = installation.recent.published(&id, now);
+                let may_send = outbox.takes_events() && is_known && is_new && published == Fate::None;
                 let admitted = if may_send { self.admit_event(installation, outbox, &key, &id).await } else { None };
                 let event = (admitted.as_ref()).map(|(severity, _)| OutcomeEvent {
                     severity: *severity,
@@ -150,11 +151,12 @@ impl Transition<'_> {
                 sent.order |= sends.order == Fate::Sent;
                 if matches!(sends.event, Fate::Sent | Fate::Refused) {
                     sent.event = sends.event;
+                    installation.recent.note_published(id.clone(), sends.event, now);
                 }
                 if sends.event == Fate::Sent {
                     installation.recent.say(subject(self.app, &self.after), self.after.outcome, id.clone(), now);
                 }
-                let id = said.or_else(|| (sent.event == Fate::Sent).then_some(id));
+                let id = said.or_else(|| (sent.event == Fate::Sent || published == Fate::Sent).then_some(id));
                 (sends, id.filter(|id| outbox.informed(id) != Informed::Unknown).map(Into::into))
             }
             // Another task is sending the same, and takes too long.

@@ -47,6 +47,7 @@ pub(crate) struct Recent {
     said: Mutex<LruCache<String, (Outcome, String, OffsetDateTime)>>,
     verifier_claims: Mutex<LruCache<(TenantId, ProfileId), u64>>,
     ended_links: Mutex<LruCache<String, u8>>,
+    published: Mutex<LruCache<String, (Fate, OffsetDateTime)>>,
 }
 
 impl Recent {
@@ -60,6 +61,7 @@ impl Recent {
             said: cache(),
             verifier_claims: cache(),
             ended_links: cache(),
+            published: cache(),
         }
     }
 
@@ -95,6 +97,17 @@ impl Recent {
     /// The outcome in the last event that this process published about a subject.
     pub(crate) fn last_outcome(&self, subject: &str) -> Option<Outcome> {
         locked(&self.said).peek(subject).map(|(outcome, ..)| *outcome)
+    }
+
+    /// What became of the event with this id in this process within 20 minutes. Claims of several kinds may share an event.
+    pub(crate) fn published(&self, event: &str, now: OffsetDateTime) -> Fate {
+        let published = locked(&self.published);
+        published.peek(event).filter(|(_, at)| now - *at < PROVISIONAL).map_or(Fate::None, |(fate, _)| *fate)
+    }
+
+    /// Notes that the event with this id was sent, or refused: then the worker sends it.
+    pub(crate) fn note_published(&self, event: String, fate: Fate, now: OffsetDateTime) {
+        locked(&self.published).insert(event, (fate, now));
     }
 
     /// Whether a use of an ended link on its day leads to an event: the first use does, and a few later ones if the event could not be sent.

@@ -121,6 +121,8 @@ async fn an_hour_of_abuse_causes_few_records_and_events() {
     let (records, events) = (stage.records(), stored(&store).await);
     assert!(events.len() <= 30, "{} events", events.len());
     assert!(records.len() <= 150, "{} records: {:?}", records.len(), tally(&records));
+    let counted = events.iter().filter(|event| event["counted"] == true).count();
+    assert_eq!(counted, 3, "one in each span reaches the webhook");
     let open = events.iter().filter(|event| event["severity"] == "open").count();
     assert_eq!(open, 1, "one a day: {events:?}");
 }
@@ -203,7 +205,7 @@ async fn a_link_for_any_tenant_has_a_budget_of_its_own() {
         let query = format!("admin_consent=True&tenant=99990000-aaaa-bbbb-cccc-{customer:012}");
         assert_eq!(stage.claim(&ticket, &query).await.outcome(), "awaiting_confirmation");
     }
-    assert_eq!(count(&stage.records(), "claimed"), 60);
+    assert_eq!((count(&stage.records(), "claimed"), count(&stage.records(), "concluded")), (60, 60));
     let open = stage.outbox.events().iter().filter(|event| event["severity"] == "open").count();
     assert_eq!(open, 1);
 }
@@ -305,4 +307,85 @@ async fn serve_opens_a_ticket_once_a_day_after_20_minutes() {
     };
     let severities = async || stored(&store).await.iter().map(|event| event["severity"].as_str().unwrap().to_owned()).collect();
     opens_once_a_day(&stage, work, severities).await;
+}
+
+#[tokio::test]
+async fn saved_result_pages_record_few_approvals() {
+    let (stage, _) = stage_of_serve().await;
+    let invitation = stage.invite("mail-backup", demo::CONTOSO).await;
+    let mut saved = Vec::new();
+    for _ in 0..12 {
+        to_next_span(&stage);
+        for class in [CLASSES[6], CLASSES[0], CLASSES[3]] {
+            saved.push(abuse(&stage, &invitation, class).await.url);
+            stage.advance(31);
+        }
+    }
+    stage.grant(demo::CONTOSO, demo::APP);
+    to_next_span(&stage);
+    let before = stage.records().len();
+    for address in &saved {
+        assert_eq!(stage.open(address).await.outcome(), "granted");
+    }
+    let granted = stage.records()[before..].iter().filter(|record| record["outcome"]["after"] == "granted").count();
+    assert!((1..=20).contains(&granted), "{granted} records of one approval");
+}
+
+#[tokio::test]
+async fn an_event_of_the_day_survives_two_refusals() {
+    use super::support::outbox::Mood;
+    let stage = stage().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    assert_eq!(stage.claim(&ticket, CLASSES[8]).await.outcome(), "wrong_tenant");
+    stage.work(30).await;
+    assert!(stage.outbox.events().is_empty());
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.work(300).await;
+    let events = stage.outbox.events();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["severity"], "open");
+}
+
+#[tokio::test]
+async fn serve_reports_another_customer_of_a_link_for_any_tenant() {
+    let (stage, store) = stage_of_serve().await;
+    let ticket = ticket_of(&stage.link_for("mail-backup", ExpectedTenant::Any).await);
+    for day in 1..=2 {
+        assert_eq!(stage.claim(&ticket, CLASSES[8]).await.outcome(), "awaiting_confirmation");
+        let severities: Vec<_> = stored(&store).await.iter().map(|event| event["severity"].clone()).collect();
+        assert_eq!(severities, vec![json!("open"); day]);
+        stage.advance(86_400);
+    }
+}
+
+#[tokio::test]
+async fn claims_of_every_kind_about_an_approval_share_one_event() {
+    let stage = stage().await;
+    let invitation = stage.invite("mail-backup", demo::CONTOSO).await;
+    let mut tickets = Vec::new();
+    for _ in CLASSES {
+        tickets.push(ticket_of(&press(&stage, &invitation).await));
+    }
+    stage.advance(1);
+    stage.grant(demo::CONTOSO, demo::APP);
+    for (ticket, class) in tickets.iter().zip(&CLASSES[..8]) {
+        stage.claim(ticket, class).await;
+        stage.advance(31);
+    }
+    let granted = stage.outbox.events().iter().filter(|event| event["outcome"]["after"] == "granted").count();
+    assert_eq!(granted, 1);
+}
+
+#[tokio::test]
+async fn a_bus_that_fails_is_asked_few_times_about_counted_claims() {
+    use super::support::outbox::Mood;
+    let stage = stage().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    for _ in 0..50 {
+        stage.claim(&ticket, CLASSES[0]).await;
+    }
+    let lost = stage.records().iter().filter(|record| record["sends"]["event"] == "lost").count();
+    assert!(lost <= 3, "{lost} attempts");
 }

@@ -134,7 +134,8 @@ async fn an_outbox_that_waits_for_its_store_holds_1000_messages_in_order() {
     let refused = |reason: &str| Err(NotSent(reason.into()));
     let outbox = StoreOutbox::in_wait(clock.clone(), true);
     for number in 0..999 {
-        assert_eq!(outbox.send_order(&format!("order {number}"), "any", Duration::ZERO).await, refused("held"));
+        let tenant = format!("tenant {}", number / 8);
+        assert_eq!(outbox.send_order(&format!("order {number}"), &tenant, Duration::ZERO).await, refused("held"));
     }
     let event = event(&set.stage, "e1");
     assert_eq!(outbox.put_event(&event).await, Ok(()));
@@ -145,10 +146,19 @@ async fn an_outbox_that_waits_for_its_store_holds_1000_messages_in_order() {
     assert_eq!(outbox.open(&set.store, &set.stage.installation).await, 1_000);
     assert_eq!(outbox.informed("e1"), Informed::Underway);
     assert_eq!(outbox.send_order("order 999", "any", Duration::ZERO).await, Ok(()));
-    let stored = set.store.due(Queue::Orders, u64::MAX, 2_000).await.unwrap();
+    let mut stored = set.store.due(Queue::Orders, u64::MAX, 2_000).await.unwrap();
+    stored.sort_by_key(|(slot, _)| slot.number);
     let expected: Vec<_> = (0..1_000).map(|number| format!("order {number}")).collect();
     assert_eq!(stored.into_iter().map(|(_, item)| item.body).collect::<Vec<_>>(), expected);
     assert!(set.stage.records().iter().all(|record| record["event"] != "failed"));
+
+    // A visit to a result page repeats an order that is only held.
+    let outbox = StoreOutbox::in_wait(clock.clone(), true);
+    for visit in 0..20 {
+        let answer = outbox.send_order("the same order", "one tenant", Duration::ZERO).await;
+        assert_eq!(answer, refused(if visit < 8 { "held" } else { "store_full" }));
+    }
+    assert_eq!(outbox.send_order("an order", "another tenant", Duration::ZERO).await, refused("held"));
 
     // A store that takes nothing, and one that never comes.
     let lost = serde_json::json!({ "id": "e1", "received": 0, "reason": "not_stored" });

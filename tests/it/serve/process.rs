@@ -186,7 +186,7 @@ async fn the_next_process_processes_an_order_on_disk() {
 async fn a_backlog_of_one_tenant_delays_no_event_of_another() {
     let receiver = Receiver::start([]).await;
     let test = with_webhook(&receiver);
-    let event = |subject: &str| format!(r#"{{"data":{{"subject":"{subject}"}}}}"#);
+    let event = |tenant: &str| format!(r#"{{"data":{{"tenant":{{"id":"{tenant}"}}}}}}"#);
     for number in 0..40 {
         keep(&test, Queue::Deliveries, &format!("busy-{number}"), &event("busy")).await;
     }

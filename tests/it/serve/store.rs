@@ -54,7 +54,7 @@ async fn what_was_kept_is_there_again_and_due_in_the_order_of_its_time() {
 #[tokio::test]
 async fn many_due_items_of_one_tenant_delay_no_other() {
     let folder = Folder::new();
-    let event = |subject: &str| serde_json::json!({ "type": "consent.outcome", "data": { "subject": subject } }).to_string();
+    let event = |tenant: &str| serde_json::json!({ "type": "consent.outcome", "data": { "tenant": { "id": tenant } } }).to_string();
     let of = |queue, tenant: &str| match queue {
         Queue::Orders => StoredItem { id: tenant.into(), ..item("an order") },
         Queue::Deliveries => item(&event(tenant)),
