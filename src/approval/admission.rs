@@ -7,7 +7,7 @@ use crate::config::ConfiguredApp;
 use crate::consent::claim_bound::{ClaimClass, FULL_CLAIMS};
 use crate::consent::{ApprovalState, BoundKey, Draw, Drawn, ExpectedTenant, Outcome, ProfileId};
 use crate::installation::{Installation, KeysUnavailable};
-use crate::record::{AddressSource, FrontDoor, OutcomeLine, Record, RejectedLine, RejectionLine, TransitionId, VisitLine};
+use crate::record::{AddressSource, FrontDoor, OutcomeLine, Record, RejectedLine, RejectionLine, TransitionId, VisitLine, WRONG_PATH};
 use crate::token::signer::kid_unchecked;
 use crate::token::ticket::Life;
 use crate::token::{Flaw, Invitation, Signer, Ticket};
@@ -143,6 +143,7 @@ impl Bar {
     pub(super) const NOT_CONFIGURED: Self = Self { outcome: Outcome::LinkRevoked, reason: "app_not_configured" };
     pub(super) const ORDER_EXPIRED: Self = Self { outcome: Outcome::LinkExpired, reason: "order_expired" };
     pub(super) const NO_TENANT: Self = Self { outcome: Outcome::LinkRevoked, reason: "order_without_tenant" };
+    pub(super) const WRONG_PATH: Self = Self { outcome: Outcome::LinkDamaged, reason: WRONG_PATH };
 
     /// The bar for a token that is not genuine. All flaws have the same outcome.
     pub(super) fn of(flaw: Flaw) -> Self {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use super::admission::{self, Bound, Refusal, Token, Visitor};
+use super::admission::{self, Bar, Bound, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, occasion_of};
 use super::transition::{Purpose, Transition, last_statement};
 use super::verifier_claim::{VerifierClaim, verifier_claimed_at};
@@ -124,6 +124,24 @@ pub(crate) async fn receive<'s>(
     let address = installation.receipt_address("r", &state).await;
     let view = ApprovalView { app, outcome: state.outcome, state, check, address: address.clone(), invitation: None, chain: None };
     Ok(CallbackReply { address: address.filter(|_| !visitor.is_program), view, verifier_claim })
+}
+
+/// Records a callback that arrived under a path without a route, if its ticket is genuine. A stranger leaves nothing.
+///
+/// # Errors
+/// [`Refusal::NotRecorded`]
+pub(crate) async fn note_wrong_path(installation: &Installation, visitor: &Visitor<'_>, callback: &Callback) -> Result<(), Refusal> {
+    let Some(state) = &callback.state else { return Ok(()) };
+    let (token, appended) = recovery::split(state.unverified());
+    let Ok((Ok(ticket), kid)) = admission::open(installation, token, Ticket::open).await else { return Ok(()) };
+    let app = installation.config.app(&ticket.expectation.app);
+    let state = state_of(installation, visitor, &ticket);
+    let approval = ApprovalLine::new(visitor.visit(installation, kid), &state, app.map(|app| app.profile.client_id));
+    let rejected = RejectedLine::Approval(ApprovalLine { mangling: mangling(appended, callback.ampersands), ..approval });
+    match visitor.refuse_link(installation, rejected, Bar::WRONG_PATH, None, Some(callback.unknown)) {
+        Refusal::Outcome(_) => Ok(()),
+        refusal => Err(refusal),
+    }
 }
 
 /// Lists the damage to a callback that we could still read.

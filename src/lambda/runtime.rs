@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::http_event::{self, Incoming, Payload};
 use super::queue_batch::Batch;
 use crate::panics::unpanicking;
-use crate::{config, web};
+use crate::{config, record, web};
 
 /// lambda_runtime panics without these variables. Lambda sets all of them.
 const REQUIRED: [&str; 4] =
@@ -46,10 +46,8 @@ where
 {
     in_lambda()?;
     let handler = &handler;
-    let service = service_fn(move |event: LambdaEvent<Payload>| {
-        // lambda_runtime has a span of its own, but with level INFO, which the log filter drops for lambda_runtime.
-        let span = tracing::error_span!("invocation", requestId = event.context.request_id);
-        async move { Ok::<_, Infallible>(serve(handler, &event.payload).await) }.instrument(span)
+    let service = service_fn(move |event: LambdaEvent<Payload>| async move {
+        Ok::<_, Infallible>(named(&event.context.request_id, serve(handler, &event.payload)).await)
     });
     Runtime::new(service).run().await.map_err(LoopError::Runtime)
 }
@@ -108,15 +106,25 @@ where
     in_lambda()?;
     let (batch, daily) = (&batch, &daily);
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        Ok::<_, lambda_runtime::Error>(match Work::read(event.payload.get())? {
-            Work::Batch(messages) => serde_json::to_value(batch(messages).await)?,
-            Work::Daily => {
-                daily().await?;
-                serde_json::json!({ "done": "daily" })
-            }
-        })
+        let work = async {
+            Ok::<_, lambda_runtime::Error>(match Work::read(event.payload.get())? {
+                Work::Batch(messages) => serde_json::to_value(batch(messages).await)?,
+                Work::Daily => {
+                    daily().await?;
+                    serde_json::json!({ "done": "daily" })
+                }
+            })
+        };
+        named(&event.context.request_id, work).await
     });
     Runtime::new(service).run().await.map_err(LoopError::Runtime)
+}
+
+/// Names the invocation in each record and log line of `work`.
+async fn named<T>(request_id: &str, work: impl Future<Output = T>) -> T {
+    // lambda_runtime has a span of its own, but with level INFO, which the log filter drops for lambda_runtime.
+    let span = tracing::error_span!("invocation", requestId = request_id);
+    record::in_invocation(request_id, work).instrument(span).await
 }
 
 fn in_lambda() -> Result<(), LoopError> {

@@ -526,6 +526,9 @@ pub enum RepeatedToken {
     Invitation(TokenId),
 }
 
+/// The reason for rejecting a genuine callback that no route takes. It has a line a day of its own for each link.
+pub(crate) const WRONG_PATH: &str = "wrong_path";
+
 const DAY: u64 = 24 * 60 * 60;
 
 /// A line that may repeat an earlier one.
@@ -581,13 +584,14 @@ impl Record {
             Self::Shown(ConclusionLine { transition, claimed, .. }) => {
                 (Self::token_of(&claimed.approval), format!("shown {}", transition.id), 5)
             }
-            Self::Rejected { rejected, message: None, .. } => {
+            Self::Rejected { rejected, rejection, message: None, .. } => {
                 let token = match rejected {
                     RejectedLine::Stranger(_) => return None,
                     RejectedLine::Invitation(line) => invitation(line)?,
                     RejectedLine::Approval(line) => Self::token_of(line),
                 };
-                return Some(Repeatable { token, says: "rejected".into(), most: 1, period: DAY });
+                let says = if rejection.reason == WRONG_PATH { WRONG_PATH } else { "rejected" };
+                return Some(Repeatable { token, says: says.into(), most: 1, period: DAY });
             }
             Self::Dispatched { transition, ticket, link, sends, .. } => {
                 let token = link.invitation.map_or(RepeatedToken::Ticket(*ticket), RepeatedToken::Invitation);
@@ -617,7 +621,8 @@ impl Record {
     /// terminal or a log viewer. `at` is the time of writing.
     #[must_use]
     pub fn to_json_line(&self, at: OffsetDateTime) -> String {
-        let mut line = StampedRecord { schema: SCHEMA, at, record: self.clone() };
+        let invocation = INVOCATION.try_with(Clone::clone).ok();
+        let mut line = StampedRecord { schema: SCHEMA, at, invocation, record: self.clone() };
         loop {
             let json = ascii(&serde_json::to_string(&line).unwrap_or_default());
             if json.len() < MAX_BYTES || !line.record.shorten() {
@@ -636,11 +641,23 @@ impl Record {
     }
 }
 
+tokio::task_local! {
+    /// Code between [`in_invocation`] and a record must not spawn a task.
+    static INVOCATION: Box<str>;
+}
+
+/// Runs `work` and names Lambda's invocation in each record that it writes.
+pub(crate) async fn in_invocation<T>(request_id: &str, work: impl Future<Output = T>) -> T {
+    INVOCATION.scope(request_id.into(), work).await
+}
+
 #[derive(Serialize)]
 struct StampedRecord {
     schema: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invocation: Option<Box<str>>,
     #[serde(flatten)]
     record: Record,
 }

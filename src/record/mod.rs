@@ -13,7 +13,7 @@ pub use line::{
     AddressSource, ApprovalLine, ClaimedLine, ConclusionLine, Durations, FrontDoor, LinkLine, MAX_BYTES, OutcomeLine, Record, RejectedLine,
     RejectionLine, VisitLine,
 };
-pub(crate) use line::{ClaimLine, ExpiryLine, InvitationLine, ManglingLine, SCHEMA};
+pub(crate) use line::{ClaimLine, ExpiryLine, InvitationLine, ManglingLine, SCHEMA, WRONG_PATH, in_invocation};
 pub use message::MessageLine;
 pub(crate) use message::{Fate, SendsLine};
 pub use recorder::{Recorder, Sink};

@@ -40,8 +40,11 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
             Ok(_) => json_answer(StatusCode::OK, &health(installation)),
             Err(_) => json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "keys_unavailable" })),
         },
-        "/" | "" if reading => notice(installation, request, Notice::Root),
-        "/health" | "/health/ready" | "/" | "" => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
+        "/" | "" => {
+            let instead = if reading { Notice::Root } else { Notice::MethodNotAllowed(&[Method::GET, Method::HEAD]) };
+            callback::under_wrong_path(installation, request, instead).await
+        }
+        "/health" | "/health/ready" => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
         _ => match token_route(path) {
             Some((_, _)) if request.method == Method::HEAD => notice(installation, request, Notice::Root),
             Some((Route::Receipt(view), token)) => match request.method {
@@ -53,7 +56,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
                 Method::POST => invitation::start(installation, request, token).await,
                 _ => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
             },
-            None => notice(installation, request, Notice::NoSuchPage),
+            None => callback::under_wrong_path(installation, request, Notice::NoSuchPage).await,
         },
     }
 }

@@ -167,7 +167,9 @@ fn as_record(message: &Message) -> Value {
 fn records(function: &Function) -> Vec<Value> {
     let written = function.stdout();
     assert!(!written.contains(CANARY) && !function.stderr().contains(CANARY), "a secret was written: {}", function.stderr());
-    written.lines().map(|line| checked_record(&format!("{line}\n"))).collect()
+    let records: Vec<Value> = written.lines().map(|line| checked_record(&format!("{line}\n"))).collect();
+    assert!(records.iter().all(|record| record["invocation"].is_string()), "{written}");
+    records
 }
 
 fn outcomes(values: &[Value]) -> Vec<(Value, Value)> {

@@ -29,7 +29,7 @@ const MAY_KNOW: [(&str, &[&str]); 20] = [
     ("expiry", &["config", "consent", "env", "installation", "record"]),
     ("approval", &["config", "consent", "entra", "env", "installation", "outbox", "panics", "record", "token"]),
     ("web", &["approval", "config", "consent", "env", "installation", "record", "sentences", "token"]),
-    ("lambda", &["approval", "config", "consent", "installation", "panics", "web"]),
+    ("lambda", &["approval", "config", "consent", "installation", "panics", "record", "web"]),
     ("serve", &["approval", "config", "consent", "entra", "env", "file", "installation", "outbox", "record", "secret", "sync", "web"]),
 ];
 

@@ -389,3 +389,54 @@ async fn a_bus_that_fails_is_asked_few_times_about_counted_claims() {
     let lost = stage.records().iter().filter(|record| record["sends"]["event"] == "lost").count();
     assert!(lost <= 3, "{lost} attempts");
 }
+
+#[tokio::test]
+async fn a_callback_under_a_wrong_path_is_recorded_once_a_day() {
+    let stage = Stage::new().await;
+    for path in ["/prod/callback", "/callback/", "/Callback", "/", "/elsewhere"] {
+        let (ticket, usual) = (stage.ticket(demo::CONTOSO).await, stage.get(&format!("{}{path}", stage.base)).await);
+        let earlier = stage.records().len();
+        let address = format!("{}{path}?admin_consent=True&tenant={}&state={ticket}", stage.base, demo::CONTOSO);
+        stage.http.head(&address).send().await.unwrap();
+        assert_eq!(stage.records().len(), earlier, "{path}: HEAD has no effect");
+        for _ in 0..50 {
+            let page = stage.get(&address).await;
+            assert_eq!((page.status, page.outcome()), (usual.status, usual.outcome()), "{path}");
+        }
+        let records = stage.records();
+        assert_eq!(records.len(), earlier + 1, "{path}");
+        let record = &records[earlier];
+        assert_eq!((&record["event"], &record["rejection"]["reason"]), (&"rejected".into(), &"wrong_path".into()));
+        assert_eq!((&record["tenant"], &record["app"]), (&demo::CONTOSO.to_string().into(), &"mail-backup".into()));
+        assert!(record["ticket"].is_string());
+    }
+    let (ticket, earlier) = (stage.ticket(demo::CONTOSO).await, stage.records().len());
+    let form = [("admin_consent", "True"), ("state", ticket.as_str())];
+    let posted = stage.http.post(format!("{}/", stage.base)).form(&form).send().await.unwrap();
+    assert_eq!(posted.status(), 405);
+    assert_eq!(stage.records()[earlier]["rejection"]["reason"], "wrong_path", "a form counts as well");
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_stranger_under_a_wrong_path_leaves_nothing() {
+    let stage = Stage::new().await;
+    let forged = stage.ticket(demo::CONTOSO).await.replacen('.', ".e", 1);
+    for query in ["", "?state=x", "?state=x&state=y", "?admin_consent=True", &format!("?state={forged}")] {
+        for path in ["/prod/callback", "/"] {
+            stage.get(&format!("{}{path}{query}", stage.base)).await;
+        }
+    }
+    assert!(stage.records().is_empty());
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn an_unrecorded_callback_under_a_wrong_path_is_a_503() {
+    let stage = Stage::new().await;
+    let address = format!("{}/prod/callback?admin_consent=True&state={}", stage.base, stage.ticket(demo::CONTOSO).await);
+    stage.leave_room_for(0);
+    assert_eq!(stage.get(&address).await.status, 503);
+    stage.leave_room_for(9);
+    assert_eq!((stage.get(&address).await.status.as_u16(), stage.records().len()), (404, 1), "the next one is recorded");
+}

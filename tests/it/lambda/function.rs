@@ -86,7 +86,7 @@ impl Ended {
 pub(super) fn told(record: &Value) -> Value {
     let mut record = record.clone();
     let members = record.as_object_mut().unwrap();
-    for differs in ["front_door", "ip_source", "request", "at", "durations_ms"] {
+    for differs in ["front_door", "ip_source", "request", "invocation", "at", "durations_ms"] {
         members.remove(differs);
     }
     // A check is cached for 30 s, and the door does not decide whether a visit used the cache.
@@ -141,6 +141,8 @@ impl Real {
             assert!(line["level"] == "WARN" && line["upstream.kind"].is_string(), "{line}");
         }
         let records: Vec<Value> = written.split_inclusive('\n').map(checked_record).collect();
+        let invocation = self.function.last_request_id();
+        assert!(records.iter().all(|record| record["invocation"] == invocation), "{written}");
         let ended = Ended { answer, records };
         self.rejections += ended.events().iter().filter(|event| **event == "rejected").count();
         ended

@@ -105,6 +105,11 @@ impl Function {
         }
     }
 
+    /// Lambda's request ID of the last event.
+    pub(crate) fn last_request_id(&self) -> String {
+        request_id(self.next)
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -129,6 +134,10 @@ impl Drop for Function {
             let _ = std::fs::remove_file(file);
         }
     }
+}
+
+fn request_id(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
 }
 
 struct Api {
@@ -161,7 +170,7 @@ async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
         // The test is over; the function is about to be killed.
         return std::future::pending().await;
     };
-    let id = format!("00000000-0000-4000-8000-{id:012}");
+    let id = request_id(id);
     api.running.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), sender);
     let deadline = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(30);
     let headers = [
