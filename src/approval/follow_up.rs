@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use super::admission::{self, Bar, Token};
 use super::check::{AssessedCheck, NoCheck};
 use super::publish::{next_check, requeue};
-use super::transition::{Transition, statement_since_claim, visible_outcome};
+use super::transition::{Transition, last_statement, statement_since_claim, subject, visible_outcome};
 use crate::config::ConfiguredApp;
-use crate::consent::ApprovalState;
+use crate::consent::claim::Agreement;
 use crate::consent::outcome::carry_on;
+use crate::consent::{ApprovalState, Outcome};
 use crate::entra::verifier::CHECK_VALID_FOR;
 use crate::env::moment_of_micros;
 use crate::installation::{Installation, KeysUnavailable};
-use crate::outbox::{NotSent, Outbox, Statement};
+use crate::outbox::{Basis, NotSent, Outbox, Statement};
 use crate::panics::unpanicking;
 use crate::record::{ApprovalLine, Fate, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, VisitLine};
 use crate::token::{Flaw, OpenedOrder, Order, PendingEvent};
@@ -196,6 +197,9 @@ async fn check_again(
     // If the result comes from an earlier check, the interval counts from that check.
     let since = if check.timed.fresh { Duration::ZERO } else { installation.clock.since(check.timed.at) };
     let last = statement_since_claim(installation, app, before).await;
+    if order.follows_a_press() {
+        return publish_found(installation, app, before, kid, last.as_ref(), &check, started).await;
+    }
     let mut transition = Transition::next(installation, app, before, last.as_ref(), &check, false);
     if next_check(installation, &transition.after, order.attempt, since, None).is_none() {
         // A last check without an answer makes the outcome unknown. That can change for a day, so another check may follow.
@@ -248,6 +252,36 @@ async fn check_again(
         installation.records.write_transition_once(&settled)?;
     }
     Ok(OrderProgress::CarriedOut)
+}
+
+/// Publishes what the check after a press found, as the callback would have done, unless `said` says it already. If the check shows
+/// nothing, it leaves nothing: we cannot know whether the administrator approved or even decided.
+async fn publish_found(
+    installation: &Installation,
+    app: &ConfiguredApp,
+    state: &ApprovalState,
+    kid: &Option<Box<str>>,
+    said: Option<&Statement>,
+    check: &AssessedCheck,
+    started: Instant,
+) -> Result<OrderProgress, Undone> {
+    let Some(tenant) = state.askable() else { return Ok(OrderProgress::CarriedOut) };
+    let last = last_statement(installation, app, state).await;
+    let transition = Transition::first(installation, app, state.clone(), Agreement::Agrees(tenant), last.as_ref(), Some(check));
+    let outcome = transition.after.outcome;
+    let is_of_approval = outcome.rests_on_a_sight() || outcome == Outcome::ApprovalRequested;
+    let said_here = installation.recent.said(&subject(app, state), outcome, installation.clock.now());
+    let is_said = said.is_some_and(|said| said.outcome == outcome) || said_here.is_some();
+    if transition.basis() == Basis::Claim || !is_of_approval || is_said {
+        return Ok(OrderProgress::CarriedOut);
+    }
+    let claimed = transition.claimed(visit(installation, kid));
+    let approval = claimed.approval.clone();
+    installation.records.write_transition_once(&transition.record(claimed, started))?;
+    match transition.publish_from_worker(installation, Some(&approval), None).await?.event {
+        Fate::Lost => Err(Undone::Failed("event_lost")),
+        Fate::Sent | Fate::Refused | Fate::None => Ok(OrderProgress::CarriedOut),
+    }
 }
 
 /// Publishes an outcome that the event bus did not accept when it was concluded. It includes the current finding if that shows the same

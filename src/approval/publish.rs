@@ -21,6 +21,9 @@ use crate::outbox::{
 use crate::record::{ApprovalLine, Fate, OutcomeLine, SendsLine, TransitionId, hashed_id};
 use crate::token::{Order, PendingEvent};
 
+/// When the worker checks after a press of the button. Most administrators are back from Microsoft by then.
+const AFTER_PRESS: Duration = Duration::from_secs(600);
+
 /// How long a process remembers what it sent. Later use of a link leads to a new transition.
 const REMEMBERED_FOR: Duration = PROVISIONAL;
 
@@ -439,6 +442,21 @@ pub(super) fn next_check(
     let wait = installation.config.worker.schedule.next(age.saturating_sub(since), installation.jitter())?.saturating_sub(since);
     let wait = wait.max(least.unwrap_or_default());
     Some(NextCheck { attempt: attempt.saturating_add(1), wait })
+}
+
+/// Sends the order for the one check after a press: the callback may get lost. Presses of one button within 20 minutes send one. A refused
+/// order only costs that check, so the button leads to Microsoft all the same.
+pub(super) async fn order_after_press(installation: &Installation, state: &ApprovalState) {
+    let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_orders() && state.askable().is_some()) else { return };
+    let (key, deadline) = (BoundKey::of(state), Instant::now() + SendDeadline::Browser.whole());
+    if installation.draw(&key, &Draw::Press).await != Drawn::Granted {
+        return;
+    }
+    let once = NextCheck { attempt: 0, wait: AFTER_PRESS };
+    if let Err(NotSent(reason)) = send_order(installation, outbox, state, once, None, deadline).await {
+        tracing::warn!(reason = %reason, "the order for the check after a press was not taken");
+        installation.give_back(&key, &Draw::Press).await;
+    }
 }
 
 async fn send_order(

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::admission::{self, Bar, Bound, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, NoCheck};
+use super::publish::order_after_press;
 use super::transition::{Transition, last_statement};
 use super::verifier_claim::verifier_claimed_at;
 use crate::config::{Chain, ConfiguredApp};
@@ -118,7 +119,7 @@ pub(crate) async fn start(
         (ExpectedTenant::Any, Some(_)) => return Err(visitor.refuse(installation, Outcome::LinkDamaged, "companion_without_tenant", None)),
         (ExpectedTenant::Any, None) => {}
     }
-    to_microsoft(installation, visitor, &opened, app).await
+    to_microsoft(installation, visitor, &opened, app, arrived).await
 }
 
 async fn to_receipt(
@@ -137,6 +138,7 @@ async fn to_microsoft(
     visitor: &Visitor<'_>,
     opened: &OpenInvitation<'_>,
     app: &ConfiguredApp,
+    arrived: OffsetDateTime,
 ) -> Result<StartReply, Refusal> {
     let Ok(keys) = installation.cached_keys().await else {
         return Err(visitor.refuse_without_keys(installation));
@@ -156,6 +158,8 @@ async fn to_microsoft(
     let Ok(state) = ticket.issue(signer) else {
         return Err(visitor.refuse(installation, Outcome::LinkDamaged, "ticket_too_long", None));
     };
+    let approval = ApprovalState { ticket: id, ..opened.state(installation, visitor, app, arrived) };
+    order_after_press(installation, &approval).await;
     let address = installation.consent_address(app, opened.invitation.tenant, &state);
     Ok(StartReply::ToMicrosoft { address, secret, lives: links.ticket.as_secs().saturating_add(links.late.as_secs()) })
 }

@@ -92,6 +92,8 @@ pub enum Draw {
     Visit(String),
     /// The event of the day, with its id: at most one event a day has the outcome's own severity.
     DayEvent(String),
+    /// The order for the check after a press of the button.
+    Press,
 }
 
 /// The kind of a chain of checks. Claims of the same kind share one chain, because their chains would last equally long and end with the
@@ -143,6 +145,9 @@ pub(crate) struct Spent {
     is_counting: bool,
     notices: u8,
     day_event: Option<String>,
+    /// Rows of older versions have none.
+    #[serde(default)]
+    press: bool,
 }
 
 /// How often the event that further claims are only counted is tried in a span.
@@ -170,6 +175,7 @@ impl Spent {
             Draw::Event(id) => self.events.contains(id) || take(&mut self.events, id, EVENTS),
             Draw::Visit(id) => take(&mut self.visits, id, VISITS),
             Draw::DayEvent(id) => self.day_event.get_or_insert_with(|| id.clone()) == id,
+            Draw::Press => !std::mem::replace(&mut self.press, true),
         };
         if granted {
             return Drawn::Granted;
@@ -189,6 +195,7 @@ impl Spent {
             Draw::Event(id) => self.events.retain(|other| other != id),
             Draw::Visit(id) => self.visits.retain(|other| other != id),
             Draw::DayEvent(id) => drop(self.day_event.take_if(|drawn| drawn == id)),
+            Draw::Press => self.press = false,
         }
     }
 }
@@ -231,7 +238,7 @@ mod tests {
                                         (Drawn::Granted, Draw::Event(id)) => drop(events.insert(id)),
                     (Drawn::Granted, Draw::Visit(_)) => visits += 1,
                     (Drawn::Granted, Draw::DayEvent(id)) => drop(days.insert(id)),
-                    (Drawn::Granted, Draw::Chain(_) | Draw::ChainSent(_)) => {}
+                    (Drawn::Granted, Draw::Chain(_) | Draw::ChainSent(_) | Draw::Press) => {}
                     (Drawn::Counted { is_first }, _) => firsts += u32::from(is_first),
                 }
             }
@@ -254,7 +261,7 @@ mod tests {
     #[test]
     fn what_could_not_be_sent_is_drawn_again() {
         let mut spent = Spent::default();
-        for draw in [Draw::Visit("v".into()), Draw::DayEvent("d".into())] {
+        for draw in [Draw::Visit("v".into()), Draw::DayEvent("d".into()), Draw::Press] {
             let other = if let Draw::DayEvent(_) = draw { Draw::DayEvent("other".into()) } else { draw.clone() };
             assert_eq!(spent.draw(&draw), Drawn::Granted);
             assert!(matches!(spent.draw(&other), Drawn::Counted { .. }));
@@ -284,7 +291,7 @@ mod tests {
     #[test]
     fn a_row_of_the_store_keeps_all_of_a_bound() {
         let mut spent = Spent::default();
-        for draw in [claim(1), claim(8), Draw::ChainSent(ChainKind(7)), Draw::Event("e".into()), Draw::Visit("v".into())] {
+        for draw in [claim(1), claim(8), Draw::ChainSent(ChainKind(7)), Draw::Event("e".into()), Draw::Visit("v".into()), Draw::Press] {
             spent.draw(&draw);
         }
         assert_eq!(serde_json::from_str::<Spent>(&serde_json::to_string(&spent).unwrap()).unwrap(), spent);

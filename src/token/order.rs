@@ -13,7 +13,7 @@ use crate::consent::{ApprovalState, Outcome, TokenId};
 pub struct Order {
     /// The state of the approval. Its outcome is the outcome of the last check.
     pub remembered: ApprovalState,
-    /// The number of this check, from 1.
+    /// The number of this check, from 1. 0 for the one check after a press of the button, and for an outcome to publish.
     pub attempt: u32,
     /// The earliest time at which the worker may process the order, in seconds since 1970.
     pub not_before: u64,
@@ -65,6 +65,11 @@ impl TokenBody for OrderBody {
 }
 
 impl Order {
+    /// Whether the button sent it: no claim has arrived, and no check follows.
+    pub(crate) fn follows_a_press(&self) -> bool {
+        self.attempt == 0 && self.tell.is_none()
+    }
+
     /// The `jti` for this order. The same check, or the same outcome to publish, always has the same id. So one order remains one, even if
     /// SQS delivers it to two workers, or a sender that got no answer sends it again.
     pub(crate) fn id(&self) -> TokenId {

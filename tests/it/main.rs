@@ -30,6 +30,7 @@ mod keys;
 mod lambda;
 mod layers;
 mod lives;
+mod lost_callback;
 mod moto;
 mod one_link;
 mod one_list;
