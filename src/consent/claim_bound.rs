@@ -294,6 +294,9 @@ mod tests {
         for draw in [claim(1), claim(8), Draw::ChainSent(ChainKind(7)), Draw::Event("e".into()), Draw::Visit("v".into()), Draw::Press] {
             spent.draw(&draw);
         }
-        assert_eq!(serde_json::from_str::<Spent>(&serde_json::to_string(&spent).unwrap()).unwrap(), spent);
+        let row = serde_json::to_string(&spent).unwrap();
+        assert_eq!(serde_json::from_str::<Spent>(&row).unwrap(), spent);
+        let older = row.replace(",\"press\":true", "");
+        assert_eq!(serde_json::from_str::<Spent>(&older).unwrap(), Spent { press: false, ..spent });
     }
 }

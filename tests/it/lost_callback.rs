@@ -5,7 +5,7 @@ use std::sync::Arc;
 use entra_consent::consent::{ExpectedTenant, ProfileId};
 use entra_consent::serve::store::{OrderWorker, Queue};
 use entra_consent::token::Subject;
-use entra_sandbox::demo;
+use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, demo};
 use serde_json::Value;
 
 use super::one_link::{stage_of_serve, stored};
@@ -132,4 +132,29 @@ async fn serve_says_once_what_callback_and_check_found() {
     let worker = OrderWorker::new(Arc::clone(&stage.installation), store.clone());
     while worker.step().await.unwrap() > 0 {}
     assert_eq!((stored(&store).await.len(), of_kind(stage.records(), "concluded").len()), (1, 1));
+}
+
+#[tokio::test]
+async fn half_an_approval_without_a_callback_is_published_as_final() {
+    let stage = stage().await;
+    press(&stage, &stage.invite("mail-backup", demo::CONTOSO).await).await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.work(86_400).await;
+    let events = stage.outbox.events();
+    let told: Vec<_> = events.iter().map(|event| (&event["outcome"]["after"], &event["provisional"])).collect();
+    assert_eq!(told, [(&"granted_in_part".into(), &false.into())]);
+    assert_eq!(stage.outbox.sent(), 1, "no chain");
+}
+
+#[tokio::test]
+async fn a_check_after_a_press_without_an_answer_leaves_nothing() {
+    let stage = stage().await;
+    press(&stage, &stage.invite("mail-backup", demo::CONTOSO).await).await;
+    let before = stage.records().len();
+    for at in [FaultAt::Token, FaultAt::Batch] {
+        stage.control.fault(Fault::new(at, Effect::Status { status: 503, code: None, retry_after: None })).unwrap();
+    }
+    stage.work(86_400).await;
+    assert_eq!((stage.outbox.sent(), stage.outbox.events().len(), stage.records().len()), (1, 0, before));
 }

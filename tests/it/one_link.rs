@@ -286,14 +286,15 @@ async fn serve_keeps_the_bounds_over_a_restart() {
     let path = folder.path().join("store.redb");
     let period = (1_200, "link tenant app".to_owned());
     let claim = Draw::Claim { class: ClaimClass::of(&Claim::Success, Agreement::Unbound(None)), most: 5 };
-    let mut granted = 0;
+    let (mut granted, mut presses) = (0, 0);
     for _ in 0..3 {
         let outbox = StoreOutbox::new(Store::open(&path).await.unwrap(), Clock::system(), true);
         for _ in 0..4 {
             granted += u32::from(outbox.draw(&period, &claim).await == Some(Drawn::Granted));
+            presses += u32::from(outbox.draw(&period, &Draw::Press).await == Some(Drawn::Granted));
         }
     }
-    assert_eq!(granted, 5);
+    assert_eq!((granted, presses), (5, 1));
 }
 
 #[tokio::test]
