@@ -142,8 +142,8 @@ async fn half_an_approval_without_a_callback_is_published_as_final() {
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
     stage.work(86_400).await;
     let events = stage.outbox.events();
-    let told: Vec<_> = events.iter().map(|event| (&event["outcome"]["after"], &event["provisional"])).collect();
-    assert_eq!(told, [(&"granted_in_part".into(), &false.into())]);
+    let published: Vec<_> = events.iter().map(|event| (&event["outcome"]["after"], &event["provisional"])).collect();
+    assert_eq!(published, [(&"granted_in_part".into(), &false.into())]);
     assert_eq!(stage.outbox.sent(), 1, "no chain");
 }
 
