@@ -19,9 +19,12 @@ use crate::record::OutcomeLine;
 /// add a field.
 pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
 
-/// The longest delay that every queue supports. An order that must wait longer contains its due time, and the worker requeues it until
-/// then.
+/// The longest delay that every queue supports. An order that must wait longer carries its own time, and the worker puts it off.
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(900);
+
+/// The longest time for which an order is put off at once. SQS allows 12 hours from the receipt of a message and refuses more, so two
+/// minutes are left for the time since then: after these, the visibility timeout of our queue has ended anyway.
+pub(crate) const LONGEST_PUT_OFF: Duration = Duration::from_secs(12 * 3_600 - 120);
 
 /// Sends orders and outcome events.
 pub trait Outbox: Send + Sync + std::fmt::Debug {
@@ -64,6 +67,12 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
     /// Sends a signed order to the worker's queue, which delivers the order after `delay`. `delay` is at most [`LONGEST_DELAY`]. `group` is
     /// the tenant, or `any`. The queue serves its groups in turn, so that no group delays another.
     fn send_order<'a>(&'a self, order: &'a str, group: &'a str, delay: Duration) -> Sending<'a>;
+
+    /// Makes the queue deliver a received message again after `wait`, at most [`LONGEST_PUT_OFF`]. `receipt` is its receipt handle. Only
+    /// a queue whose deliveries have receipt handles can do that.
+    fn put_off<'a>(&'a self, _receipt: &'a str, _wait: Duration) -> Sending<'a> {
+        Box::pin(std::future::ready(Err(NotSent("no_queue".into()))))
+    }
 
     /// Publishes an outcome event. Consumers may see the event more than once, with the same [`OutcomeEvent::id`].
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a>;

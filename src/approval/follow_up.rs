@@ -1,14 +1,15 @@
 //! The worker: processes each order of the queue separately, so that one failure fails one message.
 //!
 //! A message is a signed [`Order`]. The queue gets no more trust than the public address: a forged message causes no call to Microsoft. If
-//! an outcome can still change, its order sends the next one and succeeds. Only poison and a refused send fail. A message that arrives
+//! an outcome can still change, its order sends the next one and succeeds. An order that is not due is put off. Only poison and a refused
+//! send fail. A message that arrives
 //! twice or out of order repeats transitions with the same ids.
 
 use std::time::{Duration, Instant};
 
 use super::admission::{self, Bar, Token};
 use super::check::{AssessedCheck, NoCheck};
-use super::publish::{next_check, requeue};
+use super::publish::{self, next_check, requeue};
 use super::transition::{Transition, last_statement, statement_since_claim, subject, visible_outcome};
 use crate::config::ConfiguredApp;
 use crate::consent::claim::Agreement;
@@ -31,6 +32,8 @@ pub struct Delivery<'a> {
     pub body: &'a str,
     /// The number of deliveries, including this one; 0 if the queue does not report it.
     pub received: u32,
+    /// SQS's receipt handle of this delivery. `None` if the queue cannot put a message off.
+    pub receipt: Option<&'a str>,
 }
 
 /// The result of one message.
@@ -38,6 +41,8 @@ pub struct Delivery<'a> {
 pub enum Handled {
     /// The queue deletes it.
     Done,
+    /// The queue keeps it and delivers it again when its order is due. This is no failure.
+    PutOff,
     /// The queue delivers it again, and finally moves it to the dead-letter queue.
     Failed,
 }
@@ -45,7 +50,7 @@ pub enum Handled {
 /// Processes one message. A failure leaves a record that names the message.
 pub async fn carry_out(installation: &Installation, delivery: Delivery<'_>) -> Handled {
     let handled = match unpanicking(handle(installation, delivery)).await {
-        Some(Ok(())) => return Handled::Done,
+        Some(Ok(handled)) => return handled,
         Some(Err(undone)) => undone,
         None => Undone::Failed("panicked"),
     };
@@ -110,14 +115,14 @@ fn visit(installation: &Installation, kid: &Option<Box<str>>) -> VisitLine {
     VisitLine::of_message(installation.new_id(), kid.clone())
 }
 
-async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(), Undone> {
+async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<Handled, Undone> {
     let started = Instant::now();
     let (OpenedOrder { order, id, ends }, kid) = match admission::open(installation, delivery.body, Order::open).await {
         Ok((Ok(opened), kid)) => (opened, kid),
         Ok((Err(flaw), kid)) => {
             delivery.reject(installation, &kid, None, Bar::of(flaw))?;
             // Every order of the time before the theft ends in this way. Its claim is open in the records: `verify --from-records` checks it.
-            return if flaw == Flaw::RevokedKey { Ok(()) } else { Err(Undone::Poison) };
+            return if flaw == Flaw::RevokedKey { Ok(Handled::Done) } else { Err(Undone::Poison) };
         }
         Err(KeysUnavailable(_)) => return Err(Undone::Failed("keys_unavailable")),
     };
@@ -126,24 +131,29 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
     // A pending event is delivered even after expiry or revocation; only checks stop.
     let bar = admitted.err().filter(|_| order.tell.is_none());
     if let Some(bar) = bar.filter(|bar| *bar == Bar::ORDER_EXPIRED) {
-        return Ok(delivery.reject(installation, &kid, Some(state), bar)?);
+        delivery.reject(installation, &kid, Some(state), bar)?;
+        return Ok(Handled::Done);
     }
     if now < order.not_before {
-        // No queue delays for longer than 15 minutes, so an order that waits for hours is requeued several times.
-        return Ok(requeue(installation, delivery.body, state, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
+        // SQS delays a message that is sent for 15 minutes at most, so an order that waits longer is put off when it arrives.
+        return Ok(put_off(installation, delivery, state, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
     }
     if let Some(bar) = bar {
-        return Ok(delivery.reject(installation, &kid, Some(state), bar)?);
+        delivery.reject(installation, &kid, Some(state), bar)?;
+        return Ok(Handled::Done);
     }
     // A message that arrives twice must not send two orders, each of which would send another.
     let handled = installation.recent.handled(id);
     let mut handled = handled.lock().await;
     if *handled {
-        return Ok(());
+        return Ok(Handled::Done);
     }
     let app = match admission::app(installation, &state.expectation.app) {
         Ok(app) => app,
-        Err(bar) => return Ok(delivery.reject(installation, &kid, Some(state), bar)?),
+        Err(bar) => {
+            delivery.reject(installation, &kid, Some(state), bar)?;
+            return Ok(Handled::Done);
+        }
     };
     match order.tell {
         Some(tell) => {
@@ -151,13 +161,23 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
             publish_pending(installation, app, state, &kid, tell, check.as_ref()).await?;
         }
         None => {
-            if check_again(installation, delivery, app, &order, &kid, started).await? == OrderProgress::Requeued {
-                return Ok(());
+            if let OrderProgress::Waits(handled) = check_again(installation, delivery, app, &order, &kid, started).await? {
+                return Ok(handled);
             }
         }
     }
     *handled = true;
-    Ok(())
+    Ok(Handled::Done)
+}
+
+/// Makes the queue deliver an order again that is not due yet: the same message, or a new one if the queue cannot put the message off.
+async fn put_off(installation: &Installation, delivery: Delivery<'_>, state: &ApprovalState, wait: Duration) -> Result<Handled, NotSent> {
+    if let Some(receipt) = delivery.receipt {
+        let Err(NotSent(reason)) = publish::put_off(installation, receipt, wait).await else { return Ok(Handled::PutOff) };
+        tracing::warn!(message.id = delivery.id, reason = %reason, "the queue did not put an order off; the worker sends it again");
+    }
+    requeue(installation, delivery.body, state, wait).await?;
+    Ok(Handled::Done)
 }
 
 /// The result of processing an order.
@@ -165,8 +185,8 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
 enum OrderProgress {
     /// It is processed: the same message again changes nothing.
     CarriedOut,
-    /// The same message is in the queue again, for later.
-    Requeued,
+    /// The same order is in the queue, for later.
+    Waits(Handled),
 }
 
 /// Checks, records a change, publishes it, and orders the next check or writes the final record.
@@ -186,8 +206,7 @@ async fn check_again(
         Ok(check) => check,
         // A check that began before the claim says nothing about it. The order waits until this process may check again.
         Err(NoCheck::TooSoon(wait)) => {
-            requeue(installation, delivery.body, before, wait).await?;
-            return Ok(OrderProgress::Requeued);
+            return Ok(OrderProgress::Waits(put_off(installation, delivery, before, wait).await?));
         }
         Err(NoCheck::Never | NoCheck::NotHere) => {
             delivery.reject(installation, kid, Some(before), Bar::NO_TENANT)?;

@@ -16,7 +16,8 @@ use crate::consent::{ApprovalState, BoundKey, DisplayText, Draw, Drawn, Expected
 use crate::env::{micros, moment};
 use crate::installation::{Installation, Sent};
 use crate::outbox::{
-    Basis, Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent,
+    Basis, Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, LONGEST_PUT_OFF, NotSent, Outbox,
+    OutcomeEvent,
 };
 use crate::record::{ApprovalLine, Fate, OutcomeLine, SendsLine, TransitionId, hashed_id};
 use crate::token::{Order, PendingEvent};
@@ -417,13 +418,26 @@ fn group(state: &ApprovalState) -> String {
     }
 }
 
-/// Requeues an order that is not due yet.
+/// Makes the queue deliver a received message again after `wait`, or earlier if `wait` is too long for the queue.
+///
+/// # Errors
+/// [`NotSent`]
+pub(super) async fn put_off(installation: &Installation, receipt: &str, wait: Duration) -> Result<(), NotSent> {
+    let outbox = orders(installation)?;
+    sent_by(Instant::now() + SendDeadline::Worker.for_event(), outbox.put_off(receipt, wait.min(LONGEST_PUT_OFF))).await
+}
+
+/// Sends an order again that is not due yet.
 ///
 /// # Errors
 /// [`NotSent`]
 pub(super) async fn requeue(installation: &Installation, order: &str, state: &ApprovalState, wait: Duration) -> Result<(), NotSent> {
-    let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_orders()) else { return Err(NotSent("no_queue".into())) };
+    let outbox = orders(installation)?;
     sent_by(Instant::now() + SendDeadline::Worker.whole(), outbox.send_order(order, &group(state), wait.min(LONGEST_DELAY))).await
+}
+
+fn orders(installation: &Installation) -> Result<&dyn Outbox, NotSent> {
+    installation.outbox().filter(|outbox| outbox.takes_orders()).ok_or_else(|| NotSent("no_queue".into()))
 }
 
 /// The check after number `attempt`, if another one can change the outcome. `since` is the age of the check behind that one: if it reused

@@ -50,6 +50,15 @@ impl Outbox for AwsOutbox {
         })
     }
 
+    fn put_off<'a>(&'a self, receipt: &'a str, wait: Duration) -> Sending<'a> {
+        Box::pin(async move {
+            match &self.queue {
+                Some(queue) => sqs::put_off(&self.clients, queue, receipt, wait).await,
+                None => Err(NotSent("no_queue".into())),
+            }
+        })
+    }
+
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
         Box::pin(async move {
             match &self.bus {

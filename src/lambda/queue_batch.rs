@@ -1,4 +1,4 @@
-//! Reads a batch of the SQS queue from Lambda's event, and reports the messages that failed.
+//! Reads a batch of the SQS queue from Lambda's event, and reports the messages that the queue must keep.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use serde::Deserialize;
@@ -17,7 +17,11 @@ struct Message {
     id: String,
     body: String,
     received: u32,
+    receipt: String,
 }
+
+/// The longest receipt handle that SQS documents for its queries, in bytes. Its handles have about 400.
+const LONGEST_RECEIPT: usize = 1_024;
 
 impl Batch {
     /// Reads each record of an event separately, so that one malformed record does not affect the others.
@@ -35,6 +39,8 @@ impl Message {
             id: Option<&'a RawValue>,
             #[serde(borrow)]
             body: Option<&'a RawValue>,
+            #[serde(rename = "receiptHandle", borrow)]
+            receipt: Option<&'a RawValue>,
             #[serde(borrow)]
             attributes: Option<&'a RawValue>,
         }
@@ -48,22 +54,28 @@ impl Message {
         let received = (wire.attributes)
             .and_then(|attributes| serde_json::from_str::<Attributes<'_>>(attributes.get()).ok()?.received)
             .and_then(|count| count.get().trim_matches('"').parse().ok());
-        Self { id: text(wire.id), body: text(wire.body), received: received.unwrap_or(0) }
+        Self { id: text(wire.id), body: text(wire.body), received: received.unwrap_or(0), receipt: text(wire.receipt) }
+    }
+
+    fn delivery(&self) -> Delivery<'_> {
+        let Self { id, body, received, receipt } = self;
+        // Without an id, the answer cannot keep Lambda from deleting the message.
+        let can_wait =
+            !id.is_empty() && (1..=LONGEST_RECEIPT).contains(&receipt.len()) && receipt.bytes().all(|byte| byte.is_ascii_graphic());
+        Delivery { id, body, received: *received, receipt: can_wait.then_some(receipt.as_str()) }
     }
 }
 
-/// Processes a batch and returns the messages that failed. Lambda deletes all others from the queue.
+/// Processes a batch and returns the messages that failed or were put off. Lambda deletes all others from the queue.
 pub async fn handle_batch(installation: &Installation, Batch(messages): Batch) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
-    let each = messages.iter().map(async |Message { id, body, received }| {
-        (id.as_str(), carry_out(installation, Delivery { id, body, received: *received }).await)
-    });
+    let each = messages.iter().map(async |message| (message.id.as_str(), carry_out(installation, message.delivery()).await));
     for (id, handled) in futures_util::future::join_all(each).await {
         match (handled, id) {
             (Handled::Done, _) => {}
             // An empty identifier in the answer would make Lambda retry the whole batch.
-            (Handled::Failed, "") => tracing::error!("a message without an id failed and cannot be reported"),
-            (Handled::Failed, id) => response.add_failure(id),
+            (Handled::Failed | Handled::PutOff, "") => tracing::error!("a message without an id failed and cannot be reported"),
+            (Handled::Failed | Handled::PutOff, id) => response.add_failure(id),
         }
     }
     response
@@ -74,8 +86,26 @@ mod tests {
     use super::*;
 
     fn read(record: &str) -> (String, String, u32) {
-        let Message { id, body, received } = Message::read(serde_json::from_str(record).unwrap());
+        let Message { id, body, received, .. } = Message::read(serde_json::from_str(record).unwrap());
         (id, body, received)
+    }
+
+    #[test]
+    fn only_a_plausible_receipt_handle_of_a_named_message_counts() {
+        let long = "A".repeat(LONGEST_RECEIPT + 1);
+        for (id, receipt, counts) in [
+            ("m1", "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a+/=", true),
+            ("m1", &long[1..], true),
+            ("m1", &long, false),
+            ("m1", "", false),
+            ("m1", "a b", false),
+            ("m1", "a\u{e4}", false),
+            ("", "AQEBwJnK", false),
+        ] {
+            let record = serde_json::json!({ "messageId": id, "receiptHandle": receipt }).to_string();
+            let message = Message::read(serde_json::from_str(&record).unwrap());
+            assert_eq!(message.delivery().receipt, counts.then_some(receipt), "{id} {receipt}");
+        }
     }
 
     #[test]

@@ -7,12 +7,14 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use entra_consent::consent::Outcome;
 use entra_sandbox::demo;
 use serde_json::{Value, json};
 
 use super::support::installation::TestInstallation;
 use super::support::moto::Moto;
 use super::support::northwind::{APP_SECRET, KEY};
+use super::support::order::signed_order;
 use super::support::outbox::checked_event_text;
 use super::support::runtime_api::{Function, Invocation};
 use super::support::stage::{CANARY, checked_record};
@@ -271,6 +273,26 @@ async fn from_callback_over_queue_and_worker_to_event_and_final_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_verification_gives_the_same_records_and_events() {
     complete_path("worker").await;
+}
+
+/// The second delivery is carried out, so the message did not come back before its order was due.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqs_keeps_the_message_of_an_order_until_it_is_due() {
+    let aws = Aws::set_up().await;
+    let test = TestInstallation::replacing("", &[("credential = { client_secret = { env = \"TEST_CLIENT_SECRET\" } }", IN_AWS)]);
+    let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &test).await;
+    let ticket = test.ticket(demo::CONTOSO).await;
+    let order = signed_order(&test.installation, &ticket, Outcome::Pending, 15).await;
+    aws.sqs.send_message().queue_url(&aws.orders).message_body(&order).send().await.unwrap();
+    let first = aws.poll(&aws.orders).await;
+    assert_eq!(aws.work(&mut worker, &first).await, [first[0].message_id().unwrap()], "{}", worker.stderr());
+    assert_eq!((records(&worker).len(), test.sandbox.control().upstream_calls()), (0, 0), "waiting is no failure");
+    assert!(!worker.stderr().contains("put an order off"), "SQS accepted the receipt handle: {}", worker.stderr());
+    assert!(aws.receive(&aws.orders).await.is_empty(), "the message is hidden");
+    let second = aws.poll(&aws.orders).await;
+    assert_eq!((second[0].message_id(), second[0].body()), (first[0].message_id(), Some(order.as_str())));
+    assert!(aws.work(&mut worker, &second).await.is_empty());
+    assert!(test.sandbox.control().upstream_calls() > 0, "the order was due");
 }
 
 /// Two processes cannot count together, so each has the bounds of its own. Consumers drop the twins of their events by the ids.

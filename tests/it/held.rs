@@ -44,7 +44,7 @@ async fn each_kind_of_token_opens_in_its_own_places_alone() {
             let page = stage.read(request.send().await.unwrap()).await;
             assert_eq!((page.status, page.outcome().as_str()), (StatusCode::BAD_REQUEST, "link_damaged"), "{kind} at {place}");
         }
-        let handled = carry_out(&stage.worker, Delivery { id: "message", body: token, received: 1 }).await;
+        let handled = carry_out(&stage.worker, Delivery { id: "message", body: token, received: 1, receipt: None }).await;
         assert_eq!(handled, if kind == "order" { Handled::Done } else { Handled::Failed }, "{kind} in the queue");
         if kind != "order" {
             assert_eq!(stage.last_record()["event"], "rejected", "{kind} in the queue");

@@ -44,6 +44,22 @@ async fn an_order_waits_in_the_queue_for_its_delay_and_no_longer_than_sqs_allows
 }
 
 #[tokio::test]
+async fn a_message_is_hidden_for_whole_seconds_up_to_what_sqs_allows() {
+    let answers = Answers::default();
+    answers.now(200, "{}");
+    let clients = AwsClients::with_settings(settings(&answers.play()).await);
+    let queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders".parse().unwrap();
+    for (wait, seconds) in [(0, 1), (1_001, 2), (36_000_000, 36_000), (86_400_000, 43_080)] {
+        sqs::put_off(&clients, &queue, "AQEBwJnK", Duration::from_millis(wait)).await.unwrap();
+        let asked: Value = serde_json::from_str(&answers.asked()).unwrap();
+        assert_eq!((&asked["ReceiptHandle"], &asked["VisibilityTimeout"]), (&"AQEBwJnK".into(), &seconds.into()));
+    }
+    answers.now(400, r#"{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid"}"#);
+    let refused = sqs::put_off(&clients, &queue, "AQEBwJnK", Duration::from_secs(60)).await;
+    assert_eq!(refused, Err(NotSent("ReceiptHandleIsInvalid".into())));
+}
+
+#[tokio::test]
 async fn an_event_carries_the_moment_of_its_outcome_and_not_that_of_its_sending() {
     let stage = Stage::new().await;
     let answers = Answers::default();

@@ -1,5 +1,6 @@
 //! The worker processes one order at a time, and one failure fails only its own message.
 
+mod chain;
 mod convergence;
 mod propagation;
 mod sends;
@@ -48,7 +49,7 @@ fn batch(messages: &[Value]) -> Batch {
 
 fn message(id: &str, body: &str) -> Value {
     json!({
-        "messageId": id, "receiptHandle": "AQEBwJnK", "body": body, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+        "messageId": id, "receiptHandle": id, "body": body, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
         "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1545082649183", "SenderId": "AIDAIENQZJOLO23YVJ4VO"},
         "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-central-1",
         "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:orders",
@@ -129,23 +130,6 @@ async fn a_flood_of_poison_is_named_message_by_message() {
     }
     stage.work(0).await;
     assert_eq!(of_kind(&stage, "rejected").len(), 50);
-}
-
-#[tokio::test]
-async fn an_early_order_is_put_back_for_the_time_that_is_left() {
-    let stage = stage().await;
-    stage.grant(demo::CONTOSO, demo::APP);
-    let order = order(&stage, Outcome::Pending, 3_600).await;
-    assert!(failed(&stage, &[&order]).await.is_empty(), "waiting is not a failure");
-    assert_eq!(stage.control.upstream_calls(), 0);
-    let waiting = stage.outbox.waiting();
-    assert_eq!((waiting.len(), &waiting[0].body), (1, &order));
-    assert_eq!(waiting[0].group, demo::CONTOSO.to_string());
-    assert_eq!(waiting[0].due - stage.clock.unix_seconds(), 900, "no queue waits longer");
-    stage.work(3_599).await;
-    assert_eq!(stage.control.upstream_calls(), 0);
-    stage.work(1).await;
-    assert_eq!(of_kind(&stage, "concluded")[0]["outcome"]["after"], "granted");
 }
 
 #[tokio::test]
@@ -257,7 +241,7 @@ async fn chains_that_a_redelivery_forked_come_together_again() {
     let stage = stage().await;
     let order = order(&stage, Outcome::Pending, 0).await;
     for process in [&stage.installation, &stage.worker] {
-        let delivery = Delivery { id: "m0", body: &order, received: 1 };
+        let delivery = Delivery { id: "m0", body: &order, received: 1, receipt: None };
         assert_eq!(carry_out(process, delivery).await, Handled::Done);
     }
     assert_eq!(stage.outbox.sent(), 2, "neither knows of the other");

@@ -56,7 +56,7 @@ impl OrderWorker {
             let (installation, id, item) = (Arc::clone(&self.installation), message_id(slot.number), item.clone());
             tokio::spawn(CARRYING_OUT.scope((), async move {
                 let received = item.failures.saturating_add(1);
-                carry_out(&installation, Delivery { id: &id, body: &item.body, received }).await
+                carry_out(&installation, Delivery { id: &id, body: &item.body, received, receipt: None }).await
             }))
         });
         let done = join_all(tasks).await;

@@ -121,7 +121,7 @@ impl Walk {
     /// Delivers a message to the worker as the queue does, and returns the worker's answer.
     pub(super) async fn deliver(&mut self, step: &str, message: &Message) -> Value {
         let record = json!({
-            "messageId": message.id, "receiptHandle": "AQEBwJnK", "body": message.body, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+            "messageId": message.id, "receiptHandle": message.id, "body": message.body, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
             "attributes": {"ApproximateReceiveCount": message.received.to_string(), "SentTimestamp": "1545082649183"},
             "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-central-1",
             "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:orders",

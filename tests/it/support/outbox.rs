@@ -1,5 +1,7 @@
-//! A queue and an event bus in memory. The queue delivers a message after its delay, and delivers a failed message again, at most 5 times.
+//! A queue and an event bus in memory. The queue delivers a message after its delay, and delivers a failed message or one that was put off
+//! again, at most 5 times.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -45,6 +47,9 @@ struct Inner {
     has_receiver: bool,
     waiting: Vec<Message>,
     dead: Vec<Message>,
+    /// The due times of received messages that were put off, by receipt handle, which is the message's id.
+    put_off: HashMap<String, i64>,
+    refuses_put_off: bool,
     events: Vec<Value>,
     sent: usize,
 }
@@ -57,6 +62,11 @@ impl MemoryOutbox {
     pub(crate) fn set(&self, queue: Mood, bus: Mood) {
         let mut inner = self.inner.lock().unwrap();
         (inner.queue, inner.bus) = (queue, bus);
+    }
+
+    /// From now on, the queue puts no message off.
+    pub(crate) fn refuse_put_off(&self) {
+        self.inner.lock().unwrap().refuses_put_off = true;
     }
 
     /// From now on, the bus has a receiver.
@@ -102,13 +112,14 @@ impl MemoryOutbox {
         self.inner.lock().unwrap().waiting.push(message);
     }
 
-    /// Returns a failed message to the queue, which delivers it again or moves it to the dead letters.
+    /// Returns a failed message or one that was put off to the queue, which delivers it again or moves it to the dead letters.
     pub(crate) fn give_back(&self, message: Message) {
         let mut inner = self.inner.lock().unwrap();
+        let due = inner.put_off.remove(&message.id).unwrap_or(self.clock.unix_seconds() + VISIBILITY);
         if message.received >= DELIVERIES {
             inner.dead.push(message);
         } else {
-            inner.waiting.push(Message { due: self.clock.unix_seconds() + VISIBILITY, ..message });
+            inner.waiting.push(Message { due, ..message });
         }
     }
 
@@ -146,6 +157,20 @@ impl Outbox for MemoryOutbox {
         Box::pin(async move {
             in_mood(mood).await?;
             self.put(order, group, delay);
+            Ok(())
+        })
+    }
+
+    fn put_off<'a>(&'a self, receipt: &'a str, wait: Duration) -> Sending<'a> {
+        assert!(wait <= Duration::from_secs(12 * 3_600), "SQS hides a message for 12 hours at most");
+        let (mood, refuses) = {
+            let inner = self.inner.lock().unwrap();
+            (inner.queue, inner.refuses_put_off)
+        };
+        Box::pin(async move {
+            in_mood(if refuses { Mood::Refuses } else { mood }).await?;
+            let due = self.clock.unix_seconds() + i64::try_from(wait.as_millis().div_ceil(1_000)).unwrap();
+            self.inner.lock().unwrap().put_off.insert(receipt.to_owned(), due);
             Ok(())
         })
     }

@@ -90,6 +90,8 @@ pub(crate) struct Options {
     pub(crate) queue: bool,
     /// Replaces the queue and the bus.
     pub(crate) outbox: Option<MakeOutbox>,
+    /// The first byte of all random numbers, which decides how much a wait is lengthened or shortened. By default it is random.
+    pub(crate) dice: Option<u8>,
 }
 
 pub(crate) struct Stage {
@@ -190,12 +192,18 @@ impl Stage {
             let time = clock.clone();
             make(Clock::new(move || time.now()))
         });
+        let dice = options.dice;
         let dependencies = || {
             let (time, kept, room) = (time.clone(), Arc::clone(&kept), Arc::clone(&room));
             Dependencies {
                 roots: Roots::Embedded,
                 clock: Clock::new(move || time.now()),
-                rng: Rng::system(),
+                rng: Rng::new(move || {
+                    let [first, rest @ ..] = *uuid::Uuid::new_v4().as_bytes();
+                    let mut bytes = [dice.unwrap_or(first); 16];
+                    bytes[1..].copy_from_slice(&rest);
+                    bytes
+                }),
                 sink: Sink::new(move |line| {
                     if room.fetch_update(SeqCst, SeqCst, |room| room.checked_sub(1)).is_err() {
                         return Err(std::io::ErrorKind::StorageFull.into());
@@ -247,15 +255,15 @@ impl Stage {
                 break;
             }
             self.wait_until(message.due);
-            let delivery = Delivery { id: &message.id, body: &message.body, received: message.received };
-            if carry_out(&self.worker, delivery).await == Handled::Failed {
+            let delivery = Delivery { id: &message.id, body: &message.body, received: message.received, receipt: Some(&message.id) };
+            if carry_out(&self.worker, delivery).await != Handled::Done {
                 self.outbox.give_back(message);
             }
         }
         self.wait_until(until);
     }
 
-    fn wait_until(&self, moment: i64) {
+    pub(crate) fn wait_until(&self, moment: i64) {
         if let Ok(wait) = u64::try_from(moment - self.clock.unix_seconds()) {
             self.advance(wait);
         }

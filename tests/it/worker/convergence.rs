@@ -52,7 +52,7 @@ async fn run(whims: &[u8]) -> (Stage, End) {
             bodies.push(delivered[usize::from(whim >> 2) % delivered.len()].clone());
         }
         for body in bodies {
-            carry_out(&stage.worker, Delivery { id: &message.id, body: &body, received: message.received }).await;
+            carry_out(&stage.worker, Delivery { id: &message.id, body: &body, received: message.received, receipt: None }).await;
         }
     }
     let transitions = of_kind(&stage, "concluded").iter().map(|record| id(&record["transition"])).collect();

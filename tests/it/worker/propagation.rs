@@ -68,14 +68,14 @@ async fn what_never_shows_is_looked_for_a_day_and_ends_with_a_final_record() {
     let started = stage.clock.unix_seconds();
     stage.work(27 * HOUR).await;
     let pending = || (Value::Null, Value::from("pending"));
-    let states = [pending(), pending(), pending(), pending(), ("pending".into(), "not_found".into())];
-    assert_eq!(transitions(&of_kind(&stage, "concluded")), states, "at once, after 20 minutes, 1 hour and 6 hours, and at the end");
+    let states = [pending(), pending(), pending(), pending(), pending(), ("pending".into(), "not_found".into())];
+    assert_eq!(transitions(&of_kind(&stage, "concluded")), states, "at once, after 20 minutes, 1, 6 and 15 hours, and at the end");
     let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
     assert_eq!(settled["outcome"]["after"], "not_found");
     assert!((86_400..=95_040).contains(&(moment(settled) - started)), "{}", moment(settled) - started);
     assert!(stage.outbox.waiting().is_empty() && stage.outbox.dead().is_empty());
     let severities: Vec<_> = stage.outbox.events().iter().map(|event| event["severity"].clone()).collect();
-    assert_eq!(severities, ["update", "update", "update", "update", "open"]);
+    assert_eq!(severities, ["update", "update", "update", "update", "update", "open"]);
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn one_process_verifies_within_two_minutes_despite_visits() {
                 visible = Some(stage.clock.unix_seconds());
             }
             wait(order.due);
-            let delivery = Delivery { id: &order.id, body: &order.body, received: 1 };
+            let delivery = Delivery { id: &order.id, body: &order.body, received: 1, receipt: None };
             assert_eq!(carry_out(&stage.installation, delivery).await, Handled::Done);
             if of_kind(&stage, "concluded").iter().any(|record| record["outcome"]["after"] == "granted") {
                 break stage.clock.unix_seconds();

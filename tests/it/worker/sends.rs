@@ -141,7 +141,7 @@ async fn a_process_behind_a_slow_sender_records_no_send_of_its_own() {
     stage.outbox.set(Mood::Hangs, Mood::Hangs);
     let sent_before = sends(&stage).len();
     // The worker of the same process waits longer than a browser.
-    let delivery = Delivery { id: "m0", body: &order, received: 1 };
+    let delivery = Delivery { id: "m0", body: &order, received: 1, receipt: None };
     let visit = async {
         while of_kind(&stage, "concluded").len() < 2 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;

@@ -164,7 +164,7 @@ async fn a_redelivered_order_repeats_its_statement() {
     stage.advance(u64::try_from(message.due - stage.clock.unix_seconds()).unwrap());
     stage.grant(demo::CONTOSO, demo::APP);
     for process in [&stage.installation, &stage.worker] {
-        let delivery = Delivery { id: &message.id, body: &message.body, received: 1 };
+        let delivery = Delivery { id: &message.id, body: &message.body, received: 1, receipt: None };
         assert_eq!(carry_out(process, delivery).await, Handled::Done);
     }
     let events = stage.outbox.events();
