@@ -280,13 +280,19 @@ class Alarms(AlarmTest):
     def test_what_waits_and_what_lies_in_the_queues_is_noticed(self):
         for name, metric, queue in (
             ("DeadLettersAlarm", "ApproximateNumberOfMessagesVisible", "DeadLetterQueue"),
-            ("OrdersWaitAlarm", "ApproximateAgeOfOldestMessage", "OrderQueue"),
+            ("OrdersWaitAlarm", "ApproximateNumberOfMessagesVisible", "OrderQueue"),
         ):
             alarm = self.alarms[name]
             self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/SQS", metric))
             self.assertEqual(alarm["Dimensions"], [{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}])
-        # A message waits in the queue for 15 minutes at most before it is due.
-        self.assertGreater(self.alarms["OrdersWaitAlarm"]["Threshold"], 900)
+
+    def test_an_order_that_is_not_due_rings_no_alarm(self):
+        # A delayed message and one that was put off are not visible, but SQS counts their age.
+        self.assertNotIn("ApproximateAgeOfOldestMessage", {alarm["MetricName"] for alarm in self.alarms.values()})
+        alarm = self.alarms["OrdersWaitAlarm"]
+        # The queue of a healthy worker is empty at least once in this time.
+        self.assertEqual((alarm["Statistic"], alarm["Threshold"]), ("Minimum", 0))
+        self.assertGreaterEqual(alarm["Period"] * alarm["EvaluationPeriods"], 900)
 
     def test_a_daily_check_that_does_not_run_is_noticed(self):
         alarm = self.alarms["DailyMissingAlarm"]
