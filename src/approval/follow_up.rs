@@ -64,7 +64,7 @@ pub async fn carry_out(installation: &Installation, delivery: Delivery<'_>) -> H
 
 /// Why the queue delivers a message again.
 enum Undone {
-    /// Not a genuine order. The record of that is written.
+    /// Not a genuine order. It is already recorded.
     Poison,
     /// It could not be processed now; contains the reason.
     Failed(&'static str),
@@ -88,8 +88,8 @@ impl Delivery<'_> {
         MessageLine::new(self.id, self.received, reason)
     }
 
-    /// Records why the worker ignores a message, with the approval if the order is genuine. `kid` names the order's key, if it belongs
-    /// to this installation or did.
+    /// Records why the worker ignores a message, with the approval if the order is genuine. `kid` names the order's key if
+    /// that is a current or former key of this installation.
     fn reject(
         &self,
         installation: &Installation,
@@ -121,7 +121,8 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<H
         Ok((Ok(opened), kid)) => (opened, kid),
         Ok((Err(flaw), kid)) => {
             delivery.reject(installation, &kid, None, Bar::of(flaw))?;
-            // Every order of the time before the theft ends in this way. Its claim is open in the records: `verify --from-records` checks it.
+            // After the operator revokes a stolen key, every order that the key signed ends here. The records still show its claim without a
+            // final outcome, and `verify --from-records` checks that approval.
             return if flaw == Flaw::RevokedKey { Ok(Handled::Done) } else { Err(Undone::Poison) };
         }
         Err(KeysUnavailable(_)) => return Err(Undone::Failed("keys_unavailable")),
@@ -221,14 +222,15 @@ async fn check_again(
     }
     let mut transition = Transition::next(installation, app, before, last.as_ref(), &check, false);
     if next_check(installation, &transition.after, order.attempt, since, None).is_none() {
-        // A last check without an answer makes the outcome unknown. That can change for a day, so another check may follow.
+        // A last check without an answer makes the outcome unknown. An unknown outcome can change for a day, so another check may follow after
+        // all.
         transition = Transition::next(installation, app, before, last.as_ref(), &check, true);
     }
-    // The next check waits until this process would check again, and at least as long as Microsoft's Retry-After.
+    // The next check waits until the cached check has expired, and at least for Microsoft's Retry-After.
     let shared = if check.timed.fresh { Duration::ZERO } else { CHECK_VALID_FOR.saturating_sub(since) };
     let least = shared.max(check.timed.retry_after.unwrap_or_default());
     let next = next_check(installation, &transition.after, order.attempt, since, Some(least));
-    // The final record: no automatic check follows.
+    // The final record, in case no automatic check follows.
     let settled = transition.settled();
     if next.is_none() && transition.before.is_none() {
         transition = settled.clone();
@@ -244,8 +246,8 @@ async fn check_again(
     let settled = Record::Settled(settled.conclusion(claimed));
     // A claim of another link does not finish this approval.
     let is_open = |last: &Statement| last.provisional || (last.outcome != transition.after.outcome && last.outcome.rests_on_a_claim());
-    // The outcome was published as provisional and is now final. A receiver that waits for that gets a transition from and to the same
-    // outcome.
+    // The outcome was published as provisional and is now final. Receivers wait for the final event, so we publish a transition from this
+    // outcome to itself.
     if recorded.is_none() && next.is_none() && last.as_ref().is_none_or(is_open) {
         installation.records.write_transition_once(&settled)?;
         recorded = Some(settled_by);
@@ -303,8 +305,9 @@ async fn publish_found(
     }
 }
 
-/// Publishes an outcome that the event bus did not accept when it was concluded. It includes the current finding if that shows the same
-/// outcome. Otherwise the event is only news: a later state may have been published since, and must not be undone.
+/// Publishes an outcome that the event bus did not accept when it was concluded. The event includes the current finding if the finding shows
+/// the same outcome. If the current finding leads to another outcome, the event has the severity `update`, so that it does not undo a later
+/// event.
 async fn publish_pending(
     installation: &Installation,
     app: &ConfiguredApp,

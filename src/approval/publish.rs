@@ -25,19 +25,19 @@ use crate::token::{Order, PendingEvent};
 /// When the worker checks after a press of the button. Most administrators are back from Microsoft by then.
 const AFTER_PRESS: Duration = Duration::from_secs(600);
 
-/// How long a process remembers what it sent. Later use of a link leads to a new transition.
+/// How long a process remembers what it sent. 20 minutes are enough, because a later use of the link is a new transition with another id.
 const REMEMBERED_FOR: Duration = PROVISIONAL;
 
-/// What the counted event says.
+/// The text of the event which says that further claims are only counted.
 const COUNTED: &str = "More claims arrived through this link than 20 minutes allow in full. Further ones are only counted. If nobody at the \
                        customer is at work on this approval, revoke the link.";
 
 /// How long the caller may wait for sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SendDeadline {
-    /// A browser: 300 ms for both together.
+    /// A browser waits: 300 ms for order and event together.
     Browser,
-    /// The worker: the clients' own limits.
+    /// The worker: 5 s for order and event together, and 3 s for the event.
     Worker,
 }
 
@@ -50,7 +50,7 @@ impl SendDeadline {
         }
     }
 
-    /// For the event alone: the rest is for the order that makes the worker send it.
+    /// For the event alone. If the bus refuses the event, the remaining time is for an order that makes the worker send it.
     fn for_event(self) -> Duration {
         match self {
             Self::Browser => Duration::from_millis(200),
@@ -60,10 +60,9 @@ impl SendDeadline {
 }
 
 impl Transition<'_> {
-    /// Sends what an outcome requires while a browser waits: the event, and an order for another check. It sends the order only if a check
-    /// can still change the outcome and none is queued. The transition's record is flushed; a second one says whether order and event were
-    /// sent.
-    /// Returns the state for the next receipt.
+    /// Sends what an outcome requires while a browser waits: the event, and an order for another check if a check can still change the
+    /// outcome and none is queued. The caller has flushed the transition's record. This function writes a second record with the results of
+    /// the sends, and returns the state for the next receipt.
     ///
     /// # Errors
     /// The second line cannot be written.
@@ -83,8 +82,8 @@ impl Transition<'_> {
         Ok(ApprovalState { queued, event, ..self.after })
     }
 
-    /// The same in the worker, which decides on the next check itself. Without a record the outcome did not change, so it sends only the
-    /// order.
+    /// Publishes in the worker, which decides on the next check itself. If `recorded` is `None`, the outcome did not change, so only the order
+    /// is sent.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -126,7 +125,7 @@ impl Transition<'_> {
                     *sent = Sent { since: Some(installation.clock.now()), ..Sent::NOTHING };
                 }
                 let mut next = next.filter(|_| !sent.order);
-                // In the worker, an order continues a chain.
+                // Only the first order of a chain of checks uses up a limit. The worker's orders continue a chain.
                 let chain = self.chain_draw().filter(|_| next.is_some() && send_deadline == SendDeadline::Browser);
                 if let Some(chain) = &chain
                     && installation.draw(&key, chain).await != Drawn::Granted
@@ -173,13 +172,13 @@ impl Transition<'_> {
         Ok((sends, event))
     }
 
-    /// An event that already said what this one would: the last one, if we know it, or one of this process within 20 minutes. A claim's
-    /// first outcome is said again, because we may not know the last one. So is an outcome that has become final.
+    /// The id of an earlier event with the same outcome: the last event about the subject if we know it, else an event of this process from
+    /// the last 20 minutes. `None` if this event must be published: its outcome is new or has become final.
     fn said_before(&self, installation: &Installation, now: OffsetDateTime) -> Option<String> {
         let Self { app, before, since, after, purpose, .. } = self;
         match (before, since, &after.event) {
             _ if *purpose != Purpose::Outcome => None,
-            // Nothing checks these outcomes, so each link has its own events about them.
+            // No check verifies these outcomes, so each link has its own events about them.
             (None, Some(_), None) if after.outcome.is_unverifiable() => None,
             (Some(_), ..) if !self.is_change() => None,
             (.., Some(event)) => Some(event.as_ref().to_owned()),
@@ -188,8 +187,8 @@ impl Transition<'_> {
         }
     }
 
-    /// Sends an event that the event bus refused before, with the time of its outcome. If a later event overtook it, it opens and closes
-    /// nothing.
+    /// Sends an event that the event bus refused before, with the time of its outcome. If a later check has led to another outcome, the event
+    /// has the severity `update`, so that it opens and closes no ticket.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -218,7 +217,7 @@ impl Transition<'_> {
         Ok(sends)
     }
 
-    /// Publishes the first use of a revoked or expired link on a day. Later uses cause no event, and none reaches the queue.
+    /// Publishes, once a day, that a revoked or expired link was used. Later uses on that day cause no event. No use sends an order.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -234,7 +233,7 @@ impl Transition<'_> {
         Ok(())
     }
 
-    /// Publishes that further claims of a link are only counted in this span.
+    /// Publishes that further claims of this link are only counted until the span ends.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -246,7 +245,7 @@ impl Transition<'_> {
         let outcome = self.said_last(installation);
         let event = OutcomeEvent {
             id: transition.id.clone(),
-            // Older than every check of this span, so that a consumer keeps what those showed.
+            // This time is before every check of the span, so this event replaces no finding at a consumer.
             as_of: moment(span_start(installation.clock.now_unix())),
             outcome: OutcomeLine { before: Some(outcome), after: outcome },
             cause: None,
@@ -258,7 +257,7 @@ impl Transition<'_> {
         };
         let sent = sent_by(Instant::now() + SendDeadline::Browser.for_event(), outbox.put_event(&event)).await;
         if sent.is_err() {
-            // The next claim that is counted tries again.
+            // The next counted claim tries again.
             installation
                 .give_back(&key, &Draw::Claim { class: ClaimClass::of(&self.after.claim, Agreement::Unbound(None)), most: 0 })
                 .await;
@@ -270,8 +269,9 @@ impl Transition<'_> {
         installation.records.write(&recorded.dispatched(transition, event.outcome, sends))
     }
 
-    /// The severity of an event that the limits admit, and what it draws: `None` if they do not admit the event. A claim alone opens no
-    /// ticket, except with one event a day for each link, tenant and app: 20 minutes after the claim, or at once if nothing will check it.
+    /// Returns the severity of the event and the limit that the event uses up, or `None` if the limits do not admit the event. An event that
+    /// rests on a claim has at most the severity `update`. Only the event of the day may open a ticket: 20 minutes after the claim, or at once
+    /// if no check follows.
     async fn admit_event(
         &self,
         installation: &Installation,
@@ -334,14 +334,14 @@ impl Transition<'_> {
         SendsLine { order, event, reason: order_refused.or(event_refused) }
     }
 
-    /// The finding of a check that Microsoft refused for a reason that we do not know, if that is the outcome.
+    /// Returns the finding if Microsoft refused the check for an unknown reason and the outcome is `unavailable` because of it.
     fn unknown_refusal(&self) -> Option<&Finding> {
         let finding = self.check.map(|check| &*check.timed.finding)?;
         (finding.obstacle == Some(Obstacle::UnknownRefusal) && self.after.outcome == Outcome::Unavailable).then_some(finding)
     }
 
-    /// The id of the event: usually the id that it shares with its record. Every customer meets an unknown refusal at the same time, so it
-    /// has one id for each app, code and hour. One process sends it once, and consumers drop an id that they have.
+    /// The id of the event, which is usually the id of its record too. An unknown refusal hits all customers at once, so its events share one
+    /// id for each app, code and hour. One process sends such an event once, and consumers drop an id that they have.
     fn event_id(&self, at: OffsetDateTime) -> String {
         let Some(finding) = self.unknown_refusal() else { return self.id().id };
         let (app, hour) = (self.app.profile.client_id, at.unix_timestamp().div_euclid(3_600));
@@ -410,7 +410,7 @@ impl Transition<'_> {
     }
 }
 
-/// The group in which an order takes its turn.
+/// The order's group in the fair queue: its tenant.
 fn group(state: &ApprovalState) -> String {
     match state.expectation.tenant {
         ExpectedTenant::Tenant(tenant) => tenant.to_string(),
@@ -440,8 +440,8 @@ fn orders(installation: &Installation) -> Result<&dyn Outbox, NotSent> {
     installation.outbox().filter(|outbox| outbox.takes_orders()).ok_or_else(|| NotSent("no_queue".into()))
 }
 
-/// The check after number `attempt`, if another one can change the outcome. `since` is the age of the check behind that one: if it reused
-/// an earlier check, the interval counts from there. `least` is the shortest wait.
+/// The check after number `attempt`, if another check can change the outcome. `since` is the age of the check whose result number `attempt`
+/// used. The age is more than zero if that was an earlier check. `least` is the shortest wait.
 pub(super) fn next_check(
     installation: &Installation,
     state: &ApprovalState,
