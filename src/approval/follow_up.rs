@@ -1,9 +1,9 @@
 //! The worker: processes each order of the queue separately, so that one failure fails one message.
 //!
-//! A message is a signed [`Order`]. The queue gets no more trust than the public address: a forged message causes no call to Microsoft. If
-//! an outcome can still change, its order sends the next one and succeeds. An order that is not due is put off. Only poison and a refused
-//! send fail. A message that arrives
-//! twice or out of order repeats transitions with the same ids.
+//! A message is a signed [`Order`]. The queue gets no more trust than the public address: a forged message causes no call to Microsoft. While
+//! an outcome can still change, the worker sends the next order and the queue deletes this message. The worker puts off an order that is not
+//! due. A message fails only if it is no genuine order (poison) or if the worker cannot process it now. A message that arrives twice or late
+//! repeats its transitions with the same ids, so receivers can drop them.
 
 use std::time::{Duration, Instant};
 

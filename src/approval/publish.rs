@@ -71,7 +71,7 @@ impl Transition<'_> {
         // Microsoft's Retry-After may be longer than the schedule.
         let least = self.check.and_then(|check| check.timed.retry_after);
         let next = if queued == Queued::Sent { None } else { next_check(installation, &self.after, 0, Duration::ZERO, least) };
-        let (sends, event) = self.send_once(installation, recorded, next, SendDeadline::Browser).await?;
+        let (sends, event) = Box::pin(self.send_once(installation, recorded, next, SendDeadline::Browser)).await?;
         let queued = match (sends.order, next) {
             (Fate::Refused | Fate::Lost, _) => Queued::Refused,
             (Fate::Sent, _) | (Fate::None, Some(_)) => Queued::Sent,
@@ -94,7 +94,7 @@ impl Transition<'_> {
         next: Option<NextCheck>,
     ) -> std::io::Result<SendsLine> {
         match (recorded, installation.outbox()) {
-            (Some(recorded), _) => Ok(self.send_once(installation, recorded, next, SendDeadline::Worker).await?.0),
+            (Some(recorded), _) => Ok(Box::pin(self.send_once(installation, recorded, next, SendDeadline::Worker)).await?.0),
             (None, None) => Ok(SendsLine::NOTHING),
             (None, Some(outbox)) => {
                 let next = next.filter(|_| outbox.takes_orders());
@@ -226,7 +226,7 @@ impl Transition<'_> {
         if installation.outbox().is_none() || !installation.recent.publishes_ended(&id) {
             return Ok(());
         }
-        let (sends, _) = self.send_once(installation, recorded, None, SendDeadline::Browser).await?;
+        let (sends, _) = Box::pin(self.send_once(installation, recorded, None, SendDeadline::Browser)).await?;
         if sends.event == Fate::Sent {
             installation.recent.published_ended(&id);
         }

@@ -28,7 +28,7 @@ impl Installation {
         };
         let asker = Asker::App(AskingApp { client: asking.profile.client_id, credential: &self.credential_of(asking) });
         let started = Instant::now();
-        let check = self.verifier.check(check_request(app, tenant, asker, check_reason, budget)).await?;
+        let check = Box::pin(self.verifier.check(check_request(app, tenant, asker, check_reason, budget))).await?;
         Ok(TimedCheck::new(check, started))
     }
 }

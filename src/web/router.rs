@@ -22,13 +22,14 @@ pub async fn handle(installation: &Installation, request: Request) -> Answer {
     answer
 }
 
+/// Each use case is boxed: its future is large, and would make every other answer need as much of the stack.
 async fn route(installation: &Installation, request: &Request) -> Answer {
     let path = below_base(installation, &request.path);
     let reading = request.method == Method::GET || request.method == Method::HEAD;
     match path {
         "/callback" => match request.method {
-            Method::GET => callback::answer(installation, request, &request.query).await,
-            Method::POST => callback::form_post(installation, request).await,
+            Method::GET => Box::pin(callback::answer(installation, request, &request.query)).await,
+            Method::POST => Box::pin(callback::form_post(installation, request)).await,
             // Mail scanners and link previews use HEAD, so HEAD has no effect, no record and no check (law 4).
             Method::HEAD => notice(installation, request, Notice::Root),
             _ => {
@@ -48,12 +49,12 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
         _ => match token_route(path) {
             Some((_, _)) if request.method == Method::HEAD => notice(installation, request, Notice::Root),
             Some((Route::Receipt(view), token)) => match request.method {
-                Method::GET => receipt::answer(installation, request, token, view).await,
+                Method::GET => Box::pin(receipt::answer(installation, request, token, view)).await,
                 _ => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
             },
             Some((Route::Invitation, token)) => match request.method {
                 Method::GET => invitation::show(installation, request, token).await,
-                Method::POST => invitation::start(installation, request, token).await,
+                Method::POST => Box::pin(invitation::start(installation, request, token)).await,
                 _ => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
             },
             None => callback::under_wrong_path(installation, request, Notice::NoSuchPage).await,
