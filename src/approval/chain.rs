@@ -59,7 +59,7 @@ async fn check_all<'s>(installation: &'s Installation, state: &ApprovalState, ch
     futures_util::future::join_all(steps).await
 }
 
-/// The state that we assume for a step of the chain that this visit has no callback for.
+/// The assumed state of a step without a callback in this visit.
 fn unopened_step(state: &ApprovalState, app: &ConfiguredApp, installation: &Installation) -> ApprovalState {
     let is_of_verifier = app.profile.verified_by == VerifiedBy::Other(state.expectation.app.clone()) && state.claim.error().is_none();
     ApprovalState {

@@ -32,11 +32,12 @@ pub(super) const RECORDS_KEYS: &[&str] = &["ip", "browser"];
 pub(super) const CLOUD_KEYS: &[&str] = &["authority", "graph", "extra_ca"];
 pub(super) const SECRET_KEYS: &[&str] = &["aws", "file", "env"];
 
-/// Custom clouds by name. The value is `None` for a cloud with an error in its section. An app in such a cloud must not cause a second
-/// report.
+/// Custom clouds by name. The value is `None` for a cloud with an error in its section. Apps in such a cloud then do not report the same
+/// error again.
 pub(super) type Clouds = BTreeMap<Box<str>, Option<Endpoints>>;
 
-/// The value of an environment variable. A variable with an empty value counts as unset, because a template cannot omit a variable.
+/// The value of an environment variable. An empty value counts as unset, because a CloudFormation
+/// template sets every variable, even without a value.
 pub(super) fn variable(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
@@ -159,9 +160,9 @@ fn is_variable_name(text: &str) -> bool {
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-/// Longest lifetime of a token: after this time, an old key can be removed.
+/// Longest lifetime of a token. An operator can remove an old key after this time, because its tokens have expired.
 const LONGEST_LIFE: Duration = DAY.saturating_mul(180);
-/// Highest allowed value of `any_tenant_claims`: with a higher one, a link for any tenant would have no useful limit in a flood.
+/// Highest allowed value of `any_tenant_claims`. A higher value would not limit a flood through a link that every tenant can use.
 const MOST_CLAIMS: u32 = 10_000;
 
 /// Shortest lifetime of an order. The last check is 24 h after the callback, ± 10 %, and an order that expires earlier would never reach a

@@ -15,7 +15,7 @@ use crate::consent::profile::VerifyIn;
 use crate::consent::{Binding, Outcome, Queued, ResourceId, Verdict, aadsts};
 use crate::installation::{Informed, Installation};
 
-/// Seconds until a pending page checks again automatically, for each check. After the last check, the page only offers a button.
+/// The delay in seconds before each automatic check of a pending page. After the last check, the page only offers a button.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
 
 /// An approval, ready to render.
@@ -23,7 +23,7 @@ pub(super) struct Shown<'a> {
     pub(super) view: &'a ApprovalView<'a>,
     installation: &'a Installation,
     ticket: String,
-    /// The resource that the tenant lacks or has switched off, by name.
+    /// The name of the resource that is missing or disabled in the tenant.
     resource: Option<(String, ResourceId)>,
     sign_out: Url,
 }

@@ -1,4 +1,4 @@
-//! Without a record, an action does not happen and no page shows it, at every front door (law 2).
+//! If a record cannot be written, no front door performs the action or shows a result (law 2).
 
 use entra_consent::expiry;
 use entra_sandbox::{Change, PermissionSet, demo};
@@ -49,7 +49,7 @@ async fn an_unrecorded_conclusion_is_never_published() {
     stage.advance(31);
     stage.leave_room_for(0);
     assert_unsaid(&stage.get(&receipt).await, "a receipt that would show a change");
-    // The recorder still has space for the record of the press or of the callback.
+    // The recorder has space for one more record: that of the button press or of the callback, but not that of the outcome.
     stage.leave_room_for(1);
     assert_unsaid(&press(&stage, &invitation).await, "what is approved already");
     stage.leave_room_for(1);

@@ -1,4 +1,5 @@
-//! The handle with which a test, the demo or the control address changes the simulated cloud and reads its requests.
+//! The handle that changes the simulated cloud and reads the requests that the cloud received. Tests, the demo and the control address use
+//! it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,7 +99,8 @@ impl Control {
         self.world(|world| world.log.count(kind))
     }
 
-    /// The number of calls from a service: discovery, token endpoint, batches and Graph calls. Pages and the control address do not count.
+    /// The number of requests that a service sends: for discovery, for tokens, batches and single requests to Graph. Requests for pages and
+    /// to the control address do not count.
     #[must_use]
     pub fn upstream_calls(&self) -> u64 {
         self.world(|world| world.log.counts().iter().filter(|(kind, _)| kind.is_upstream()).map(|(_, n)| n).sum())
@@ -109,7 +111,7 @@ impl Control {
         self.world(|world| world.log.clear());
     }
 
-    /// The first user of a tenant with this role, as the value for the consent page's field `user`.
+    /// The first user with this role in a tenant, as a value for the consent page's field `user`.
     #[must_use]
     pub fn user(&self, tenant: TenantId, role: UserRole) -> Option<ObjectId> {
         self.world(|world| world.tenants.get(&tenant)?.users.iter().find(|user| user.role == role).map(|user| user.id))

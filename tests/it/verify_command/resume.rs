@@ -147,7 +147,7 @@ fn ctrl_c_stops_a_run_whose_pipe_is_silent() {
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(table(70).as_bytes()).unwrap();
     let started = Instant::now();
-    // The process that writes continues later.
+    // The pipe stays open, because its writer could continue later.
     while lines(&lab).len() < 5 {
         assert!(started.elapsed() < Duration::from_secs(60), "no row was written");
         std::thread::sleep(Duration::from_millis(20));

@@ -220,7 +220,7 @@ async fn graph_sees_a_consent_later_and_a_part_of_it_earlier() {
     let tenant = demo::CONTOSO;
     let replication = Replication { graph: 60, ..Replication::default() };
     stage.control.apply(Change::SetReplication { tenant, replication }).unwrap();
-    // The reader's own consent is as new as this consent.
+    // The app that reads was approved a moment ago too, so Graph shows neither approval yet.
     assert_eq!(stage.graph(&token, &app("")).await.status(), 404);
     stage.control.advance(Duration::from_secs(60));
     let permissions = vec![PermissionSet::graph(&["User.Read.All"], &["profile"])];
