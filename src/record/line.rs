@@ -85,7 +85,7 @@ pub enum Record {
     Suppressed {
         /// The link. `None` for rejections without a genuine token.
         #[serde(flatten)]
-        token: Option<RepeatedToken>,
+        link: Option<CountedLink>,
         /// The number of lines that we did not write, counted claims included.
         count: u64,
     },
@@ -519,7 +519,7 @@ pub struct ExpiryLine {
 /// The link that repeated lines are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RepeatedToken {
+pub enum CountedLink {
     /// A direct link, by its ticket's id.
     Ticket(TokenId),
     /// An invitation.
@@ -534,7 +534,7 @@ const DAY: u64 = 24 * 60 * 60;
 /// A line that may repeat an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repeatable {
-    pub(super) token: RepeatedToken,
+    pub(super) link: CountedLink,
     /// The content of the line, without the parts that differ between visits.
     pub(super) says: String,
     /// The maximum number of lines with this content in a period.
@@ -560,8 +560,8 @@ impl Record {
     }
 
     /// The link that an approval came from.
-    pub(super) fn token_of(approval: &ApprovalLine) -> RepeatedToken {
-        approval.link.invitation.map_or(RepeatedToken::Ticket(approval.ticket), RepeatedToken::Invitation)
+    pub(super) fn link_of(approval: &ApprovalLine) -> CountedLink {
+        approval.link.invitation.map_or(CountedLink::Ticket(approval.ticket), CountedLink::Invitation)
     }
 
     /// Whether a stranger caused the record, without a token that we signed. In a flood, we only count such records.
@@ -572,30 +572,30 @@ impl Record {
     /// Returns the limit for lines like this one, if repetitions could fill the log with them. Returns `None` for a line that we always
     /// write, because the caller has limited it already or a stranger cannot cause it.
     pub(super) fn repeatable(&self) -> Option<Repeatable> {
-        let invitation = |line: &InvitationLine| line.link.invitation.map(RepeatedToken::Invitation);
-        let (token, says, most) = match self {
+        let invitation = |line: &InvitationLine| line.link.invitation.map(CountedLink::Invitation);
+        let (link, says, most) = match self {
             Self::Seen(line) => (invitation(line)?, "seen".to_owned(), 3),
             Self::Started(line) => (invitation(line)?, format!("started {:?}", line.link.app), 5),
             // Several tickets of one link may reach the same outcome. Each of the first 10 gets its own line.
             Self::Concluded { conclusion: ConclusionLine { outcome, claimed, .. }, .. } => {
                 let LinkLine { app, .. } = &claimed.approval.link;
-                (Self::token_of(&claimed.approval), format!("concluded {app:?} {}", outcome.after.name()), 10)
+                (Self::link_of(&claimed.approval), format!("concluded {app:?} {}", outcome.after.name()), 10)
             }
             Self::Shown(ConclusionLine { transition, claimed, .. }) => {
-                (Self::token_of(&claimed.approval), format!("shown {}", transition.id), 5)
+                (Self::link_of(&claimed.approval), format!("shown {}", transition.id), 5)
             }
             Self::Rejected { rejected, rejection, message: None, .. } => {
-                let token = match rejected {
+                let link = match rejected {
                     RejectedLine::Stranger(_) => return None,
                     RejectedLine::Invitation(line) => invitation(line)?,
-                    RejectedLine::Approval(line) => Self::token_of(line),
+                    RejectedLine::Approval(line) => Self::link_of(line),
                 };
                 let says = if rejection.reason == WRONG_PATH { WRONG_PATH } else { "rejected" };
-                return Some(Repeatable { token, says: says.into(), most: 1, period: DAY });
+                return Some(Repeatable { link, says: says.into(), most: 1, period: DAY });
             }
             Self::Dispatched { transition, ticket, link, sends, .. } => {
-                let token = link.invitation.map_or(RepeatedToken::Ticket(*ticket), RepeatedToken::Invitation);
-                (token, format!("dispatched {} {sends:?}", transition.id), 5)
+                let link = link.invitation.map_or(CountedLink::Ticket(*ticket), CountedLink::Invitation);
+                (link, format!("dispatched {} {sends:?}", transition.id), 5)
             }
             Self::Claimed { .. }
             | Self::Rejected { .. }
@@ -604,7 +604,7 @@ impl Record {
             | Self::Failed { .. }
             | Self::Suppressed { .. } => return None,
         };
-        Some(Repeatable { token, says, most, period: PROVISIONAL.as_secs() })
+        Some(Repeatable { link, says, most, period: PROVISIONAL.as_secs() })
     }
 
     /// The transition that this line records. `None` for a `dispatched` line, which only names the transition of another line.

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use hashlink::LruCache;
 
-use super::line::{ApprovalLine, Record, Repeatable, RepeatedToken};
+use super::line::{ApprovalLine, CountedLink, Record, Repeatable};
 use super::transition_id::TransitionId;
 use crate::consent::outcome::span_start;
 use crate::env::Clock;
@@ -109,7 +109,7 @@ impl Recorder {
     /// As [`Self::write`]: this method may write the count of earlier uses.
     pub(crate) fn count(&self, approval: &ApprovalLine) -> io::Result<()> {
         self.put_ended_counts()?;
-        locked(&self.limits).hold(Record::token_of(approval));
+        locked(&self.limits).hold(Record::link_of(approval));
         Ok(())
     }
 
@@ -136,8 +136,8 @@ impl Recorder {
         self.put_counts(counts)
     }
 
-    fn put_counts(&self, counts: impl IntoIterator<Item = (Option<RepeatedToken>, u64)>) -> io::Result<()> {
-        counts.into_iter().try_for_each(|(token, count)| self.put(&Record::Suppressed { token, count }))
+    fn put_counts(&self, counts: impl IntoIterator<Item = (Option<CountedLink>, u64)>) -> io::Result<()> {
+        counts.into_iter().try_for_each(|(link, count)| self.put(&Record::Suppressed { link, count }))
     }
 
     fn put(&self, record: &Record) -> io::Result<()> {
@@ -158,9 +158,9 @@ struct Limits {
     span: u64,
     strangers: Budget,
     /// How many uses of a link got no line in this span.
-    held: LruCache<RepeatedToken, u64>,
+    held: LruCache<CountedLink, u64>,
     /// For a link and a kind of line: the period of the last line, and the number of lines in that period.
-    written: LruCache<(RepeatedToken, String), (u64, u32)>,
+    written: LruCache<(CountedLink, String), (u64, u32)>,
 }
 
 impl Default for Limits {
@@ -189,7 +189,7 @@ enum LineVerdict {
 
 impl Limits {
     /// Returns the counts of a minute or a span that has ended at `now` (seconds since 1970), if these counts have no line yet.
-    fn of_ended_periods(&mut self, now: u64) -> Vec<(Option<RepeatedToken>, u64)> {
+    fn of_ended_periods(&mut self, now: u64) -> Vec<(Option<CountedLink>, u64)> {
         let (minute, span) = (now / MINUTE, span_start(now));
         let mut counts = Vec::new();
         if minute != self.minute {
@@ -220,39 +220,39 @@ impl Limits {
     }
 
     fn admit(&mut self, line: &Repeatable, now: u64) -> LineVerdict {
-        let written = self.written.peek(&(line.token, line.says.clone())).filter(|(period, _)| *period == now / line.period);
+        let written = self.written.peek(&(line.link, line.says.clone())).filter(|(period, _)| *period == now / line.period);
         if written.is_none_or(|(_, lines)| *lines < line.most) {
             return LineVerdict::Write;
         }
-        self.hold(line.token);
+        self.hold(line.link);
         LineVerdict::Count
     }
 
     /// Notes that a line has been flushed. A line that could not be flushed uses up nothing of the limit.
     fn wrote(&mut self, line: Repeatable, now: u64) {
         let period = now / line.period;
-        let written = self.written.entry((line.token, line.says)).or_insert((period, 0));
+        let written = self.written.entry((line.link, line.says)).or_insert((period, 0));
         let lines = if written.0 == period { written.1 } else { 0 };
         *written = (period, lines.saturating_add(1));
     }
 
-    fn hold(&mut self, token: RepeatedToken) {
-        let held = self.held.entry(token).or_insert(0);
+    fn hold(&mut self, link: CountedLink) {
+        let held = self.held.entry(link).or_insert(0);
         *held = held.saturating_add(1);
     }
 
     /// Returns the counts that have no line yet and resets them.
-    fn take_held(&mut self) -> Vec<(Option<RepeatedToken>, u64)> {
+    fn take_held(&mut self) -> Vec<(Option<CountedLink>, u64)> {
         self.take_strangers().into_iter().chain(self.take_links()).collect()
     }
 
-    fn take_strangers(&mut self) -> Option<(Option<RepeatedToken>, u64)> {
+    fn take_strangers(&mut self) -> Option<(Option<CountedLink>, u64)> {
         let held = std::mem::take(&mut self.strangers.held);
         (held > 0).then_some((None, held))
     }
 
-    fn take_links(&mut self) -> Vec<(Option<RepeatedToken>, u64)> {
-        self.held.drain().map(|(token, count)| (Some(token), count)).collect()
+    fn take_links(&mut self) -> Vec<(Option<CountedLink>, u64)> {
+        self.held.drain().map(|(link, count)| (Some(link), count)).collect()
     }
 }
 
@@ -268,9 +268,9 @@ mod tests {
     use super::*;
     use crate::consent::TokenId;
 
-    fn line(token: u128, says: &str) -> Repeatable {
-        let token = RepeatedToken::Ticket(TokenId::from_random(token.to_be_bytes()));
-        Repeatable { token, says: says.into(), most: 5, period: 1_200 }
+    fn line(link: u128, says: &str) -> Repeatable {
+        let link = CountedLink::Ticket(TokenId::from_random(link.to_be_bytes()));
+        Repeatable { link, says: says.into(), most: 5, period: 1_200 }
     }
 
     fn visit(limits: &mut Limits, line: &Repeatable, now: u64) -> LineVerdict {
@@ -318,8 +318,8 @@ mod tests {
             assert_eq!(lines, 5, "{says}");
         }
         assert_eq!(visit(&mut limits, &line(2, "seen"), 1_200), LineVerdict::Write, "another link");
-        assert!(limits.of_ended_periods(2_399).iter().all(|(token, _)| token.is_none()), "the span lasts");
-        assert_eq!(limits.of_ended_periods(2_400), [(Some(line(1, "").token), 2 * 995)], "one count for a link");
+        assert!(limits.of_ended_periods(2_399).iter().all(|(link, _)| link.is_none()), "the span lasts");
+        assert_eq!(limits.of_ended_periods(2_400), [(Some(line(1, "").link), 2 * 995)], "one count for a link");
         assert_eq!(visit(&mut limits, &line(1, "seen"), 2_400), LineVerdict::Write, "a new span has lines again");
     }
 
