@@ -44,11 +44,9 @@ crate::consent::named! {
     }
 }
 
-impl SecretStage {}
-
 /// Why a secret is asked for, which decides how often it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
+enum ReadReason {
     Use,
     /// A peer refused the cached secret, or a key was missing from it.
     Doubt,
@@ -124,7 +122,7 @@ impl Secrets {
     /// # Errors
     /// As [`Self::get`]; also [`Reason::NotFound`] if no version has the stage now.
     pub async fn get_staged(&self, source: &SecretSource, stage: SecretStage) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, stage, Need::Use).await
+        self.obtain(source, stage, ReadReason::Use).await
     }
 
     /// As [`Self::get`], without a read if the last attempt to read it was less than a minute ago: anyone may ask for the health of this
@@ -133,7 +131,7 @@ impl Secrets {
     /// # Errors
     /// As [`Self::get`].
     pub(crate) async fn probe(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, SecretStage::Current, Need::Probe).await
+        self.obtain(source, SecretStage::Current, ReadReason::Probe).await
     }
 
     /// Reads the secret again now, because a peer refused it or a key was missing from it. The source is asked at most once a minute; in
@@ -151,7 +149,7 @@ impl Secrets {
     /// # Errors
     /// As [`Self::get_staged`].
     pub(crate) async fn refresh_staged(&self, source: &SecretSource, stage: SecretStage) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, stage, Need::Doubt).await
+        self.obtain(source, stage, ReadReason::Doubt).await
     }
 
     /// Makes the next use of every secret read it again, even if the cached one is recent.
@@ -161,9 +159,9 @@ impl Secrets {
         }
     }
 
-    async fn obtain(&self, source: &SecretSource, stage: SecretStage, need: Need) -> Result<Arc<Secret>, SecretUnavailable> {
+    async fn obtain(&self, source: &SecretSource, stage: SecretStage, reason: ReadReason) -> Result<Arc<Secret>, SecretUnavailable> {
         let kept = Arc::clone(locked(&self.kept).entry((source.clone(), stage)).or_default());
-        let settled = || Some(locked(&kept.state).clone()).filter(|state| !self.is_due(state, need));
+        let settled = || Some(locked(&kept.state).clone()).filter(|state| !self.is_due(state, reason));
         if let Some(state) = settled() {
             return state.answer(source);
         }
@@ -190,16 +188,16 @@ impl Secrets {
         state.clone().answer(source)
     }
 
-    fn is_due(&self, state: &SecretState, need: Need) -> bool {
+    fn is_due(&self, state: &SecretState, reason: ReadReason) -> bool {
         // A secret must expire even if the clock was set back.
         let passed = |since: OffsetDateTime, pause| since > self.clock.now() || self.clock.since(since) >= pause;
         match (&state.value, state.last_attempt) {
             (_, None) => true,
-            (_, Some(attempt)) if need == Need::Probe => passed(attempt, REFRESH_PAUSE) && state.value.is_none(),
+            (_, Some(attempt)) if reason == ReadReason::Probe => passed(attempt, REFRESH_PAUSE) && state.value.is_none(),
             (None, Some(attempt)) => passed(attempt, FAILURE_PAUSE),
             // The next caller after this pause confirms the withdrawal.
             (Some(_), Some(attempt)) if state.is_withdrawn => passed(attempt, FAILURE_PAUSE),
-            (Some(_), Some(attempt)) if need == Need::Doubt => passed(attempt, REFRESH_PAUSE),
+            (Some(_), Some(attempt)) if reason == ReadReason::Doubt => passed(attempt, REFRESH_PAUSE),
             (Some((_, read)), Some(attempt)) => passed(*read, AGE) && (state.failure.is_none() || passed(attempt, FAILURE_PAUSE)),
         }
     }

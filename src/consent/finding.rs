@@ -109,8 +109,6 @@ named! {
     }
 }
 
-impl Alarm {}
-
 /// All results of one check. [`crate::entra::verifier`] makes it, and [`Finding::assess`] judges it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finding {

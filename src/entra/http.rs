@@ -48,8 +48,6 @@ crate::consent::named! {
     }
 }
 
-impl UpstreamKind {}
-
 /// One call, as the record shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UpstreamCall {

@@ -33,8 +33,6 @@ crate::consent::named! {
     }
 }
 
-impl ToldBy {}
-
 impl CredentialEnd {
     fn unseen(why: impl Into<Box<str>>) -> Self {
         Self::Unseen(why.into())

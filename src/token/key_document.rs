@@ -156,8 +156,6 @@ crate::consent::named! {
     }
 }
 
-impl KeyUse {}
-
 impl KeyDocument {
     /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?,"prepared"?}…]?,"revoked":[{"kid","at"?}…]?}`. Does not
     /// check the keys themselves.

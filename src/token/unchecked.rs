@@ -37,8 +37,6 @@ crate::consent::named! {
     }
 }
 
-impl TokenKind {}
-
 /// A readable token whose signature is not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unchecked {

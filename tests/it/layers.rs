@@ -324,3 +324,30 @@ fn approval_knows_no_http_type() {
     let texts: Vec<_> = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
     assert!(!texts.is_empty() && texts.iter().all(|text| !text.contains("http::") && !text.contains("aws_")));
 }
+
+/// The word after `struct`, `enum`, `trait` or `type` at the start of a line; an associated type is indented.
+fn defined_type(line: &str) -> Option<&str> {
+    let line = match line.strip_prefix("pub") {
+        Some(rest) => rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |(_, rest)| rest).trim_start(),
+        None => line,
+    };
+    let rest = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| line.strip_prefix(kind))?;
+    rest.split(|c: char| !c.is_alphanumeric()).next()
+}
+
+#[test]
+fn no_type_name_stands_for_two_things() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let mut homes = BTreeMap::<String, BTreeSet<PathBuf>>::new();
+    for file in files.into_iter().filter(|file| !file.ends_with("tests.rs")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for name in code.lines().filter_map(defined_type) {
+            homes.entry(name.to_owned()).or_default().insert(file.clone());
+        }
+    }
+    assert!(homes.len() > 300, "{} types were found", homes.len());
+    homes.retain(|_, files| files.len() > 1);
+    assert!(homes.is_empty(), "{homes:#?}");
+}

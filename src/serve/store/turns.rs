@@ -95,7 +95,7 @@ impl Change {
 }
 
 #[derive(Deserialize)]
-struct Payload<'a> {
+struct QueuedPayload<'a> {
     #[serde(borrow)]
     data: PayloadData<'a>,
 }
@@ -116,7 +116,9 @@ struct PayloadTenant<'a> {
 fn group<'a>(queue: Queue, (id, body, ..): (&'a str, &'a str, u32, u64)) -> Cow<'a, str> {
     match queue {
         Queue::Orders => id.into(),
-        Queue::Deliveries => serde_json::from_str::<Payload<'_>>(body).ok().and_then(|payload| payload.data.tenant.id).unwrap_or_default(),
+        Queue::Deliveries => {
+            serde_json::from_str::<QueuedPayload<'_>>(body).ok().and_then(|payload| payload.data.tenant.id).unwrap_or_default()
+        }
     }
 }
 
