@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::consent::callback::TraceId;
 use crate::consent::outcome::Severity;
-use crate::consent::{ClientId, Draw, Drawn, Outcome, ProfileId, TenantId, TokenId};
+use crate::consent::{ClientId, Draw, Outcome, ProfileId, TenantId, TokenId};
 use crate::record::OutcomeLine;
 
 /// The version of the fields of [`OutcomeEvent`]. The version changes if we remove a field or change the meaning of a field, but not if we
@@ -55,7 +55,7 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
 
     /// Uses up one unit of a limit in one period, if this outbox keeps the limits for the whole installation. Else returns `None`, and the
     /// process uses its own limits.
-    fn draw<'a>(&'a self, _period: &'a (u64, String), _draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<Drawn>> + Send + 'a>> {
+    fn draw<'a>(&'a self, _period: &'a (u64, String), _draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<bool>> + Send + 'a>> {
         Box::pin(std::future::ready(None))
     }
 

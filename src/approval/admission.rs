@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::config::ConfiguredApp;
 use crate::consent::claim_bound::{ClaimClass, FULL_CLAIMS};
-use crate::consent::{ApprovalState, BoundKey, Draw, Drawn, ExpectedTenant, Outcome, ProfileId};
+use crate::consent::{ApprovalState, BoundKey, Draw, ExpectedTenant, Outcome, ProfileId};
 use crate::installation::{Installation, KeysUnavailable};
 use crate::record::{AddressSource, FrontDoor, OutcomeLine, Record, RejectedLine, RejectionLine, TransitionId, VisitLine, WRONG_PATH};
 use crate::token::signer::kid_unchecked;
@@ -189,32 +189,12 @@ pub(super) fn app<'s>(installation: &'s Installation, id: &ProfileId) -> Result<
     installation.config.app(id).ok_or(Bar::NOT_CONFIGURED)
 }
 
-/// Whether a claim gets its own records, or is a counted claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bound {
-    /// The claim gets its own records, order and event.
-    InFull,
-    /// A counted claim: it gets no records, order or event of its own, and starts no check.
-    Counted {
-        /// Whether this is the first counted claim of its link, tenant and app in this span.
-        is_first: bool,
-    },
-}
-
-impl Bound {
-    /// Uses up one claim of the approval's limit, if one is left.
-    pub(super) async fn draw(installation: &Installation, state: &ApprovalState, class: ClaimClass) -> Self {
-        let most = match state.expectation.tenant {
-            ExpectedTenant::Tenant(_) => FULL_CLAIMS,
-            ExpectedTenant::Any => installation.config.links.any_tenant_claims,
-        };
-        match installation.draw(&BoundKey::of(state), &Draw::Claim { class, most }).await {
-            Drawn::Granted => Self::InFull,
-            Drawn::Counted { is_first } => Self::Counted { is_first },
-        }
-    }
-
-    pub(super) fn is_in_full(self) -> bool {
-        self == Self::InFull
-    }
+/// Whether a claim of this approval gets records, an order and an event of its own. If so, this call uses up one claim of the limit. If not,
+/// the claim is a counted claim, which starts no check.
+pub(super) async fn is_in_full(installation: &Installation, state: &ApprovalState, class: ClaimClass) -> bool {
+    let most = match state.expectation.tenant {
+        ExpectedTenant::Tenant(_) => FULL_CLAIMS,
+        ExpectedTenant::Any => installation.config.links.any_tenant_claims,
+    };
+    installation.draw(&BoundKey::of(state), &Draw::Claim { class, most }).await
 }

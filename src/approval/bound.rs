@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::admission::Bound;
 use super::publish::next_check;
-use super::transition::{Transition, subject};
+use super::transition::Transition;
 use crate::consent::claim_bound::ChainKind;
 use crate::consent::outcome::{PROVISIONAL, Severity};
-use crate::consent::{ApprovalState, BoundKey, Draw, Drawn, Outcome, Queued};
+use crate::consent::{ApprovalState, BoundKey, Draw, Queued};
 use crate::installation::Installation;
 use crate::outbox::{Basis, Outbox};
 use crate::record::ApprovalLine;
@@ -18,19 +17,18 @@ impl Transition<'_> {
     ///
     /// # Errors
     /// The sink's error, if a record cannot be written.
-    pub(super) async fn count(self, installation: &Installation, recorded: &ApprovalLine, bound: Bound) -> std::io::Result<ApprovalState> {
+    pub(super) async fn count(self, installation: &Installation, recorded: &ApprovalLine) -> std::io::Result<ApprovalState> {
         installation.records.count(recorded)?;
-        if bound == (Bound::Counted { is_first: true }) {
+        let key = BoundKey::of(&self.after);
+        if installation.draw(&key, &Draw::CountedEvent).await {
             self.publish_counted(installation, recorded).await?;
         }
         let is_checked_again = next_check(installation, &self.after, 0, Duration::ZERO, None).is_some();
-        let queued = match self.chain_draw() {
-            Some(chain) if is_checked_again => match installation.draw(&BoundKey::of(&self.after), &chain).await {
-                Drawn::Counted { .. } => Queued::Sent,
-                // No chain of this kind is in the queue yet, so a visit sends its order.
-                Drawn::Granted => Queued::Refused,
-            },
-            _ => Queued::No,
+        let queued = match self.chain_draw().filter(|_| is_checked_again) {
+            None => Queued::No,
+            // No chain of this kind is in the queue yet, so a visit sends its order.
+            Some(chain) if installation.draw(&key, &chain).await => Queued::Refused,
+            Some(_) => Queued::Sent,
         };
         Ok(ApprovalState { queued, ..self.after })
     }
@@ -38,7 +36,7 @@ impl Transition<'_> {
     /// Whether a visit to a result page may record this transition, whose outcome rests on a claim. If so, this call uses up one visit of
     /// the limit.
     pub(super) async fn may_record_visit(&self, installation: &Installation) -> bool {
-        installation.draw(&BoundKey::of(&self.after), &Draw::Visit(self.id().id)).await == Drawn::Granted
+        installation.draw(&BoundKey::of(&self.after), &Draw::Visit(self.id().id)).await
     }
 
     /// Whether to publish the event of the day now: the outcome still rests on a claim 20 minutes after the callback, has the severity
@@ -48,7 +46,7 @@ impl Transition<'_> {
         let opens = self.basis() == Basis::Claim && self.after.outcome.severity() == Severity::Open;
         let takes_events = installation.outbox().is_some_and(Outbox::takes_events);
         let key = BoundKey::of(&self.after);
-        is_over && opens && takes_events && installation.draw(&key, &Draw::DayEvent(self.id().id)).await == Drawn::Granted
+        is_over && opens && takes_events && installation.draw(&key, &Draw::DayEvent(self.id().id)).await
     }
 
     /// Which limit the first order of a chain of checks uses up. `None` if the outcome rests on a finding, which has no limit.
@@ -58,10 +56,5 @@ impl Transition<'_> {
 
     pub(super) fn chain_kind(&self) -> ChainKind {
         ChainKind::of(&self.after.claim, self.after.outcome, self.after.callback_at)
-    }
-
-    /// The outcome that this process published last about the subject. If it has published none, the outcome of this transition.
-    pub(super) fn said_last(&self, installation: &Installation) -> Outcome {
-        installation.recent.last_outcome(&subject(self.app, &self.after)).unwrap_or(self.after.outcome)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use super::admission::{self, Bar, Bound, Refusal, Token, Visitor};
+use super::admission::{self, Bar, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, occasion_of};
 use super::transition::{Purpose, Transition, last_statement};
 use super::verifier_claim::{VerifierClaim, verifier_claimed_at};
@@ -85,8 +85,8 @@ pub(crate) async fn receive<'s>(
     let mut claimed = ClaimedLine::new(approval, claim, callback.carried_secret, callback.tenant);
     claimed.unknown_parameters = NonZeroUsize::new(callback.unknown);
     let agreement = Agreement::of(expectation.tenant, callback.tenant, claim);
-    let bound = Bound::draw(installation, &state, ClaimClass::of(claim, agreement)).await;
-    if bound.is_in_full() {
+    let is_in_full = admission::is_in_full(installation, &state, ClaimClass::of(claim, agreement)).await;
+    if is_in_full {
         let durations_ms = Durations { total: millis(started.elapsed()), verify: None };
         installation.records.write(&Record::Claimed { claimed: claimed.clone(), durations_ms })?;
     }
@@ -94,7 +94,7 @@ pub(crate) async fn receive<'s>(
     let from = counts_from(&ticket, claim, arrived);
     state.callback_at = installation.clock.now_unix();
     let check = match agreement {
-        Agreement::Agrees(tenant) if bound.is_in_full() => {
+        Agreement::Agrees(tenant) if is_in_full => {
             let first = installation.recent.first_arrival(ticket.id, claim, arrived);
             AssessedCheck::in_browser(installation, app, tenant, occasion_of(claim, from, first), started).await.ok()
         }
@@ -110,16 +110,16 @@ pub(crate) async fn receive<'s>(
     let last = last_statement(installation, app, &state).await;
     let transition = Transition::first(installation, app, state, agreement, last.as_ref(), check.as_ref());
     let recorded = claimed.approval.clone();
-    let state = if bound.is_in_full() || transition.basis() == Basis::Finding {
+    let state = if is_in_full || transition.basis() == Basis::Finding {
         let record = transition.record(claimed, started);
-        if bound.is_in_full() {
+        if is_in_full {
             installation.records.write_admitted(&record)?
         } else {
             installation.records.write(&record)?
         }
         transition.publish(installation, &recorded).await?
     } else {
-        transition.count(installation, &recorded, bound).await?
+        transition.count(installation, &recorded).await?
     };
     let address = installation.receipt_address("r", &state).await;
     let view = ApprovalView { app, outcome: state.outcome, state, check, address: address.clone(), invitation: None, chain: None };

@@ -6,15 +6,13 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
 use super::check::SENDING;
-use super::transition::{Purpose, Transition, subject};
-use crate::consent::claim::Agreement;
-use crate::consent::claim_bound::ClaimClass;
+use super::transition::{Purpose, Transition, last_statement, subject};
 use crate::consent::finding::{Finding, Obstacle};
 use crate::consent::outcome::{PROVISIONAL, Severity, span_start};
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{ApprovalState, BoundKey, DisplayText, Draw, Drawn, ExpectedTenant, Outcome, Queued, TokenId, aadsts};
+use crate::consent::{ApprovalState, BoundKey, DisplayText, Draw, ExpectedTenant, Outcome, Queued, TokenId, aadsts};
 use crate::env::{micros, moment};
-use crate::installation::{Installation, Sent};
+use crate::installation::Installation;
 use crate::outbox::{
     Basis, Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, LONGEST_PUT_OFF, NotSent, Outbox,
     OutcomeEvent,
@@ -25,7 +23,8 @@ use crate::token::{Order, PendingEvent};
 /// When the worker checks after a press of the button. Most administrators are back from Microsoft by then.
 const AFTER_PRESS: Duration = Duration::from_secs(600);
 
-/// How long a process remembers what it sent. 20 minutes are enough, because a later use of the link is a new transition with another id.
+/// How long a process remembers that it sent an order. 20 minutes are enough, because a later use of the link is a new transition with
+/// another id.
 const REMEMBERED_FOR: Duration = PROVISIONAL;
 
 /// The text of the event which says that further claims are only counted.
@@ -103,8 +102,8 @@ impl Transition<'_> {
         }
     }
 
-    /// Sends an order and the event. One process sends neither twice within 20 minutes, unless it was refused. Also returns the event's id,
-    /// as [`ApprovalState::event`] contains it.
+    /// Sends an order and the event. One process sends the order of a transition once in 20 minutes and an event once, unless it was refused.
+    /// Also returns the event's id, as [`ApprovalState::event`] contains it.
     async fn send_once(
         &self,
         installation: &Installation,
@@ -117,18 +116,15 @@ impl Transition<'_> {
         let is_final = send_deadline == SendDeadline::Worker && next.is_none() && self.purpose == Purpose::Outcome;
         let next = next.filter(|_| outbox.takes_orders());
         let key = BoundKey::of(&self.after);
-        let basis = self.basis();
-        let sent = installation.recent.sent(self.id().id, (basis == Basis::Claim).then_some(&self.after.claim));
-        let (sends, event) = match timeout_at(deadline, sent.lock()).await {
-            Ok(mut sent) => {
-                if sent.since.is_none_or(|since| installation.clock.since(since) >= REMEMBERED_FOR) {
-                    *sent = Sent { since: Some(installation.clock.now()), ..Sent::NOTHING };
-                }
-                let mut next = next.filter(|_| !sent.order);
+        let claim = (self.basis() == Basis::Claim).then_some(&self.after.claim);
+        let ordered = installation.recent.ordered(self.id().id, claim);
+        let (sends, event) = match timeout_at(deadline, ordered.lock()).await {
+            Ok(mut ordered) => {
+                let mut next = next.filter(|_| ordered.is_none_or(|at| installation.clock.since(at) >= REMEMBERED_FOR));
                 // Only the first order of a chain of checks uses up a limit. The worker's orders continue a chain.
                 let chain = self.chain_draw().filter(|_| next.is_some() && send_deadline == SendDeadline::Browser);
                 if let Some(chain) = &chain
-                    && installation.draw(&key, chain).await != Drawn::Granted
+                    && !installation.draw(&key, chain).await
                 {
                     next = None;
                 }
@@ -136,9 +132,8 @@ impl Transition<'_> {
                 let now = installation.clock.now();
                 let id = self.event_id(now);
                 let said = self.said_before(installation, now);
-                let is_new = said.is_none() && sent.event == Fate::None && installation.recent.first_under(&id, self.id().id);
-                let published = installation.recent.published(&id, now);
-                let may_send = outbox.takes_events() && is_known && is_new && published == Fate::None;
+                let published = installation.recent.published(&id);
+                let may_send = outbox.takes_events() && is_known && said.is_none() && published == Fate::None;
                 let admitted = if may_send { self.admit_event(installation, outbox, &key, &id).await } else { None };
                 let event = (admitted.as_ref()).map(|(severity, _)| OutcomeEvent {
                     severity: *severity,
@@ -151,15 +146,16 @@ impl Transition<'_> {
                 if let (Some((_, Some(drawn))), Fate::Refused | Fate::Lost) = (&admitted, sends.event) {
                     installation.give_back(&key, drawn).await;
                 }
-                sent.order |= sends.order == Fate::Sent;
+                if sends.order == Fate::Sent {
+                    *ordered = Some(now);
+                }
                 if matches!(sends.event, Fate::Sent | Fate::Refused) {
-                    sent.event = sends.event;
-                    installation.recent.note_published(id.clone(), sends.event, now);
+                    installation.recent.note_published(id.clone(), sends.event);
                 }
                 if sends.event == Fate::Sent {
                     installation.recent.say(subject(self.app, &self.after), self.after.outcome, id.clone(), now);
                 }
-                let id = said.or_else(|| (sent.event == Fate::Sent || published == Fate::Sent).then_some(id));
+                let id = said.or_else(|| (sends.event == Fate::Sent || published == Fate::Sent).then_some(id));
                 (sends, id.filter(|id| outbox.informed(id) != Informed::Unknown).map(Into::into))
             }
             // Another task is sending the same, and takes too long.
@@ -222,14 +218,10 @@ impl Transition<'_> {
     /// # Errors
     /// As [`Self::publish`].
     pub(super) async fn publish_once_a_day(self, installation: &Installation, recorded: &ApprovalLine) -> std::io::Result<()> {
-        let id = self.id().id;
-        if installation.outbox().is_none() || !installation.recent.publishes_ended(&id) {
+        if !installation.recent.publishes_ended(self.id().id) {
             return Ok(());
         }
-        let (sends, _) = Box::pin(self.send_once(installation, recorded, None, SendDeadline::Browser)).await?;
-        if sends.event == Fate::Sent {
-            installation.recent.published_ended(&id);
-        }
+        Box::pin(self.send_once(installation, recorded, None, SendDeadline::Browser)).await?;
         Ok(())
     }
 
@@ -242,7 +234,9 @@ impl Transition<'_> {
         let now = installation.clock.now();
         let key = BoundKey::of(&self.after);
         let transition = TransitionId::of_counted(&key, &self.after, installation.clock.now_unix());
-        let outcome = self.said_last(installation);
+        let said = last_statement(installation, self.app, &self.after).await.map(|last| last.outcome);
+        let said = said.or_else(|| installation.recent.last_outcome(&subject(self.app, &self.after)));
+        let outcome = said.unwrap_or(self.after.outcome);
         let event = OutcomeEvent {
             id: transition.id.clone(),
             // This time is before every check of the span, so this event replaces no finding at a consumer.
@@ -257,10 +251,8 @@ impl Transition<'_> {
         };
         let sent = sent_by(Instant::now() + SendDeadline::Browser.for_event(), outbox.put_event(&event)).await;
         if sent.is_err() {
-            // The next counted claim tries again.
-            installation
-                .give_back(&key, &Draw::Claim { class: ClaimClass::of(&self.after.claim, Agreement::Unbound(None)), most: 0 })
-                .await;
+            // One of the next counted claims tries again.
+            installation.give_back(&key, &Draw::CountedEvent).await;
         }
         let sends = match sent {
             Ok(()) => SendsLine { event: Fate::Sent, ..SendsLine::NOTHING },
@@ -286,10 +278,10 @@ impl Transition<'_> {
         }
         let is_over = self.after.age(installation.clock.now_unix()) >= PROVISIONAL;
         let is_unchecked = self.after.askable().is_none() || installation.config.verifier_of(self.app).is_none() || !outbox.takes_orders();
-        if own == Severity::Open && (is_over || is_unchecked) && installation.draw(key, &day).await == Drawn::Granted {
+        if own == Severity::Open && (is_over || is_unchecked) && installation.draw(key, &day).await {
             return Some((own, Some(day)));
         }
-        (installation.draw(key, &event).await == Drawn::Granted).then_some((own.at_most_update(), Some(event)))
+        installation.draw(key, &event).await.then_some((own.at_most_update(), Some(event)))
     }
 
     fn record_sends(&self, installation: &Installation, recorded: &ApprovalLine, sends: &SendsLine) -> std::io::Result<()> {
@@ -463,7 +455,7 @@ pub(super) fn next_check(
 pub(super) async fn order_after_press(installation: &Installation, state: &ApprovalState) {
     let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_orders() && state.askable().is_some()) else { return };
     let (key, deadline) = (BoundKey::of(state), Instant::now() + SendDeadline::Browser.whole());
-    if installation.draw(&key, &Draw::Press).await != Drawn::Granted {
+    if !installation.draw(&key, &Draw::Press).await {
         return;
     }
     let once = NextCheck { attempt: 0, wait: AFTER_PRESS };

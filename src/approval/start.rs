@@ -5,7 +5,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::admission::{self, Bar, Bound, Refusal, Token, Visitor};
+use super::admission::{self, Bar, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, NoCheck};
 use super::publish::order_after_press;
 use super::transition::{Transition, last_statement};
@@ -99,18 +99,14 @@ pub(crate) async fn start(
                 let transition = Transition::first(installation, app, state, Agreement::Agrees(tenant), last.as_ref(), check.as_ref());
                 let claimed = transition.claimed(visitor.visit(installation, opened.kid.clone()));
                 let recorded = claimed.approval.clone();
-                let state = if transition.basis() == Basis::Finding {
+                let class = ClaimClass::of(&transition.after.claim, Agreement::Agrees(tenant));
+                let is_recorded =
+                    transition.basis() == Basis::Finding || admission::is_in_full(installation, &transition.after, class).await;
+                let state = if is_recorded {
                     installation.records.write(&transition.record(claimed, started))?;
                     transition.publish(installation, &recorded).await?
                 } else {
-                    let class = ClaimClass::of(&transition.after.claim, Agreement::Agrees(tenant));
-                    match Bound::draw(installation, &transition.after, class).await {
-                        Bound::InFull => {
-                            installation.records.write(&transition.record(claimed, started))?;
-                            transition.publish(installation, &recorded).await?
-                        }
-                        counted => transition.count(installation, &recorded, counted).await?,
-                    }
+                    transition.count(installation, &recorded).await?
                 };
                 return to_receipt(installation, visitor, !is_approved, &state).await;
             }

@@ -82,7 +82,9 @@ pub enum Draw {
         /// The highest number of claims.
         most: u32,
     },
-    /// The first order of a chain of checks of a kind that has none yet. [`Draw::ChainSent`] follows.
+    /// The event which says that further claims are only counted.
+    CountedEvent,
+    /// The first order of a chain of checks of a kind that has none yet. This uses up nothing: [`Draw::ChainSent`] does.
     Chain(ChainKind),
     /// The queue has that order.
     ChainSent(ChainKind),
@@ -109,6 +111,10 @@ impl ChainKind {
         let bits = [is_late_success, claim.error().is_some(), outcome.can_change(GIVE_UP / 2), outcome.severity() == Severity::Open];
         Self(bits.into_iter().fold(0, |kind, bit| kind << 1 | u8::from(bit)))
     }
+
+    fn bit(self) -> u16 {
+        1 << self.0
+    }
 }
 
 impl Draw {
@@ -122,80 +128,77 @@ impl Draw {
     }
 }
 
-/// The answer to a [`Draw`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drawn {
-    /// Within the limit.
-    Granted,
-    /// Beyond the limit.
-    Counted {
-        /// Whether this is the first counted claim, or its event could not be sent yet.
-        is_first: bool,
-    },
-}
-
 /// What claims have used up for one key in one period.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Spent {
     claims: u32,
     classes: u16,
+    counted_event: Once,
     chains: u16,
     events: Vec<String>,
     visits: Vec<String>,
-    is_counting: bool,
-    notices: u8,
     day_event: Option<String>,
-    /// Rows of older versions have none.
-    #[serde(default)]
-    press: bool,
+    press: Once,
 }
 
-/// How often the event that further claims are only counted is tried in a span.
-const MOST_NOTICES: u8 = 3;
+/// How often a message that is sent once is tried.
+const MOST_ATTEMPTS: u8 = 3;
+
+/// A message that is sent once. A message that could not be sent is tried again, but not for each claim.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Once {
+    is_drawn: bool,
+    failures: u8,
+}
+
+impl Once {
+    fn draw(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_drawn, true)
+    }
+
+    fn give_back(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        self.is_drawn = self.failures >= MOST_ATTEMPTS;
+    }
+}
 
 impl Spent {
-    /// Uses up one unit of the limit, if one is left.
-    pub(crate) fn draw(&mut self, draw: &Draw) -> Drawn {
-        let granted = match draw {
+    /// Uses up one unit of the limit. Returns whether one was left.
+    pub(crate) fn draw(&mut self, draw: &Draw) -> bool {
+        match draw {
             Draw::Claim { class, most } => {
                 let bit = 1_u16 << class.0;
-                let granted = self.claims < *most || self.classes & bit == 0;
-                if granted {
+                let is_left = self.claims < *most || self.classes & bit == 0;
+                if is_left {
                     self.claims = self.claims.saturating_add(1);
                     self.classes |= bit;
                 }
-                granted
+                is_left
             }
-            Draw::Chain(kind) => self.chains & (1_u16 << kind.0) == 0,
+            Draw::CountedEvent => self.counted_event.draw(),
+            Draw::Chain(kind) => self.chains & kind.bit() == 0,
             Draw::ChainSent(kind) => {
-                self.chains |= 1_u16 << kind.0;
+                self.chains |= kind.bit();
                 true
             }
             // The same event again: it was not sent, or consumers drop it by its id.
             Draw::Event(id) => self.events.contains(id) || take(&mut self.events, id, EVENTS),
             Draw::Visit(id) => take(&mut self.visits, id, VISITS),
             Draw::DayEvent(id) => self.day_event.get_or_insert_with(|| id.clone()) == id,
-            Draw::Press => !std::mem::replace(&mut self.press, true),
-        };
-        if granted {
-            return Drawn::Granted;
+            Draw::Press => self.press.draw(),
         }
-        let is_first = matches!(draw, Draw::Claim { .. }) && !std::mem::replace(&mut self.is_counting, true);
-        Drawn::Counted { is_first }
     }
 
     /// Gives back the unit for a message that could not be sent.
     pub(crate) fn give_back(&mut self, draw: &Draw) {
         match draw {
-            Draw::Claim { .. } => {
-                self.notices = self.notices.saturating_add(1);
-                self.is_counting = self.notices >= MOST_NOTICES;
-            }
-            Draw::Chain(kind) | Draw::ChainSent(kind) => self.chains &= !(1_u16 << kind.0),
+            Draw::CountedEvent => self.counted_event.give_back(),
             Draw::Event(id) => self.events.retain(|other| other != id),
-            Draw::Visit(id) => self.visits.retain(|other| other != id),
             Draw::DayEvent(id) => drop(self.day_event.take_if(|drawn| drawn == id)),
-            Draw::Press => self.press = false,
+            Draw::Press => self.press.give_back(),
+            // A record was written, or nothing was used up.
+            Draw::Claim { .. } | Draw::Visit(_) | Draw::Chain(_) | Draw::ChainSent(_) => {}
         }
     }
 }
@@ -211,10 +214,12 @@ fn take(ids: &mut Vec<String>, id: &str, most: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::consent::ClaimedError;
 
     fn claim(class: u8) -> Draw {
         Draw::Claim { class: ClaimClass(class), most: FULL_CLAIMS }
@@ -222,27 +227,40 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_claims_cost_few_records_orders_and_events(draws in prop::collection::vec((0..6_u8, 0..9_u8, 0..40_u8), 0..400)) {
+        fn any_claims_cost_few_records_and_events(draws in prop::collection::vec((0..7_u8, 0..9_u8, 0..40_u8), 0..400)) {
             let mut spent = Spent::default();
-            let (mut claims, mut visits, mut firsts) = (0, 0, 0);
+            let (mut claims, mut visits, mut counted) = (0, 0, 0);
             let (mut events, mut days) = (BTreeSet::new(), BTreeSet::new());
             for (kind, class, id) in draws {
-                let draw = match kind {
-                    0..3 => claim(class),
-                    3 => Draw::DayEvent(format!("d{id}")),
-                    4 => Draw::Event(format!("e{id}")),
-                    _ => Draw::Visit(format!("v{id}")),
-                };
-                match (spent.draw(&draw), draw) {
-                    (Drawn::Granted, Draw::Claim { .. }) => claims += 1,
-                                        (Drawn::Granted, Draw::Event(id)) => drop(events.insert(id)),
-                    (Drawn::Granted, Draw::Visit(_)) => visits += 1,
-                    (Drawn::Granted, Draw::DayEvent(id)) => drop(days.insert(id)),
-                    (Drawn::Granted, Draw::Chain(_) | Draw::ChainSent(_) | Draw::Press) => {}
-                    (Drawn::Counted { is_first }, _) => firsts += u32::from(is_first),
+                let id = id.to_string();
+                match kind {
+                    0..3 => claims += u32::from(spent.draw(&claim(class))),
+                    3 => drop(spent.draw(&Draw::DayEvent(id.clone())).then(|| days.insert(id))),
+                    4 => drop(spent.draw(&Draw::Event(id.clone())).then(|| events.insert(id))),
+                    5 => counted += u32::from(spent.draw(&Draw::CountedEvent)),
+                    _ => visits += u32::from(spent.draw(&Draw::Visit(id))),
                 }
             }
-            prop_assert!(claims <= 13 && events.len() <= 8 && days.len() <= 1 && visits <= 2 && firsts <= 1);
+            prop_assert!(claims <= 13 && events.len() <= 8 && days.len() <= 1 && visits <= 2 && counted <= 1);
+        }
+    }
+
+    #[test]
+    fn claims_have_few_kinds_of_chains() {
+        let error = |class| {
+            Claim::Error(ClaimedError { class, code: None, resource: None, trace_id: None, correlation_id: None, other_tenant: false })
+        };
+        let claims = [Claim::Success, Claim::NoFlag, error(ErrorClass::Declined)];
+        let outcomes = || Outcome::ALL.iter().filter(|outcome| outcome.rests_on_a_claim() && outcome.can_change(Duration::ZERO));
+        let kinds: BTreeSet<_> = (claims.iter())
+            .flat_map(|claim| outcomes().flat_map(move |outcome| [0, 600].map(|at| ChainKind::of(claim, *outcome, at).bit())))
+            .collect();
+        assert!(kinds.len() <= 16, "{kinds:?}");
+        let mut spent = Spent::default();
+        for kind in kinds.iter().map(|bit| ChainKind(u8::try_from(bit.trailing_zeros()).unwrap())) {
+            assert!(spent.draw(&Draw::Chain(kind)) && spent.draw(&Draw::Chain(kind)), "until the queue has the order");
+            spent.draw(&Draw::ChainSent(kind));
+            assert!(!spent.draw(&Draw::Chain(kind)));
         }
     }
 
@@ -253,50 +271,48 @@ mod tests {
             spent.draw(&claim(2));
         }
         for class in [0, 1, 3, 4, 5, 6, 7, 8] {
-            assert_eq!(spent.draw(&claim(class)), Drawn::Granted, "{class}");
-            assert!(matches!(spent.draw(&claim(class)), Drawn::Counted { .. }), "{class}");
+            assert!(spent.draw(&claim(class)), "{class}");
+            assert!(!spent.draw(&claim(class)), "{class}");
         }
     }
 
     #[test]
     fn what_could_not_be_sent_is_drawn_again() {
         let mut spent = Spent::default();
-        for draw in [Draw::Visit("v".into()), Draw::DayEvent("d".into()), Draw::Press] {
-            let other = if let Draw::DayEvent(_) = draw { Draw::DayEvent("other".into()) } else { draw.clone() };
-            assert_eq!(spent.draw(&draw), Drawn::Granted);
-            assert!(matches!(spent.draw(&other), Drawn::Counted { .. }));
+        let day = |id: &str| Draw::DayEvent(id.into());
+        for (draw, other) in [(day("one"), day("other")), (Draw::Press, Draw::Press), (Draw::CountedEvent, Draw::CountedEvent)] {
+            assert!(spent.draw(&draw));
+            assert!(!spent.draw(&other), "{draw:?}");
             spent.give_back(&draw);
-            assert_eq!(spent.draw(&other), Drawn::Granted);
+            assert!(spent.draw(&other), "{draw:?}");
         }
-        let chain = ChainKind(3);
-        assert_eq!(spent.draw(&Draw::Chain(chain)), Drawn::Granted, "until the queue has the order");
-        assert_eq!(spent.draw(&Draw::Chain(chain)), Drawn::Granted);
-        spent.draw(&Draw::ChainSent(chain));
-        assert!(matches!(spent.draw(&Draw::Chain(chain)), Drawn::Counted { .. }));
     }
 
     #[test]
-    fn the_counted_event_is_tried_a_few_times() {
-        let mut spent = Spent::default();
-        let mut firsts = 0;
-        for _ in 0..100 {
-            if spent.draw(&claim(2)) == (Drawn::Counted { is_first: true }) {
-                firsts += 1;
-                spent.give_back(&claim(2));
+    fn a_message_that_always_fails_is_tried_a_few_times() {
+        for draw in [Draw::CountedEvent, Draw::Press] {
+            let mut spent = Spent::default();
+            assert_eq!((0..100).filter(|_| spent.draw(&draw)).count(), 1, "{draw:?} that was sent");
+            let mut attempts = 0;
+            let mut spent = Spent::default();
+            while spent.draw(&draw) {
+                attempts += 1;
+                spent.give_back(&draw);
             }
+            assert_eq!(attempts, MOST_ATTEMPTS, "{draw:?}");
         }
-        assert_eq!(firsts, MOST_NOTICES);
     }
 
     #[test]
-    fn a_row_of_the_store_keeps_all_of_a_bound() {
+    fn a_row_of_the_store_keeps_all_of_a_limit() {
         let mut spent = Spent::default();
-        for draw in [claim(1), claim(8), Draw::ChainSent(ChainKind(7)), Draw::Event("e".into()), Draw::Visit("v".into()), Draw::Press] {
-            spent.draw(&draw);
+        let day = Draw::DayEvent("d".into());
+        for draw in [claim(1), claim(8), Draw::ChainSent(ChainKind(7)), Draw::Event("e".into()), Draw::Visit("v".into()), day, Draw::Press]
+        {
+            assert!(spent.draw(&draw));
         }
-        let row = serde_json::to_string(&spent).unwrap();
-        assert_eq!(serde_json::from_str::<Spent>(&row).unwrap(), spent);
-        let older = row.replace(",\"press\":true", "");
-        assert_eq!(serde_json::from_str::<Spent>(&older).unwrap(), Spent { press: false, ..spent });
+        spent.give_back(&Draw::Press);
+        assert_eq!(serde_json::from_str::<Spent>(&serde_json::to_string(&spent).unwrap()).unwrap(), spent);
+        assert_eq!(serde_json::from_str::<Spent>("{}").unwrap(), Spent::default(), "a row of another version");
     }
 }

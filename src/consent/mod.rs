@@ -57,7 +57,7 @@ pub use approval_state::{ApprovalState, Binding, Queued};
 pub use callback::Callback;
 pub use claim::{Claim, ClaimedError};
 pub(crate) use claim_bound::BoundKey;
-pub use claim_bound::{Draw, Drawn};
+pub use claim_bound::Draw;
 pub use cloud::Cloud;
 pub use expectation::{Expectation, ExpectedTenant, InvitationOrigin};
 pub use finding::Finding;

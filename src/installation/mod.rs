@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
-use self::bounds::Bounds;
+use self::bounds::ClaimLimits;
 pub(crate) use self::bulk_verifier::BulkVerifier;
 pub use self::check::TimedCheck;
 use self::credential::CredentialMemory;
@@ -26,7 +26,6 @@ use self::keys::KnownKeys;
 pub use self::links::NoLink;
 pub(crate) use self::links::SignedLink;
 use self::recent::Recent;
-pub(crate) use self::recent::Sent;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::web_identity::WebIdentity;
 use crate::aws::{AwsClients, AwsOutbox};
@@ -100,7 +99,7 @@ pub struct Installation {
     discovery: Discovery,
     outbox: Option<Arc<dyn Outbox>>,
     pub(crate) recent: Recent,
-    bounds: Bounds,
+    claim_limits: ClaimLimits,
 }
 
 impl Installation {
@@ -124,7 +123,7 @@ impl Installation {
             rng,
             outbox,
             recent: Recent::new(),
-            bounds: Bounds::new(),
+            claim_limits: ClaimLimits::new(),
         }
     }
 

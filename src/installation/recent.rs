@@ -22,41 +22,28 @@ fn kind(claim: &Claim) -> ClaimKind {
     (std::mem::discriminant(claim), claim.error().map(|error| error.class))
 }
 
-/// Which messages of a transition were sent, and when we began to send them. The holder of the lock sends.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) since: Option<OffsetDateTime>,
-    pub(crate) order: bool,
-    pub(crate) event: Fate,
-}
-
-impl Sent {
-    pub(crate) const NOTHING: Self = Self { since: None, order: false, event: Fate::None };
-}
-
-type SentLock = Arc<AsyncMutex<Sent>>;
+/// When the order of a transition was sent. The holder of the lock sends.
+type OrderedLock = Arc<AsyncMutex<Option<OffsetDateTime>>>;
 
 /// The caches of one process.
 #[derive(Debug)]
 pub(crate) struct Recent {
     arrivals: Mutex<LruCache<(TokenId, ClaimKind), OffsetDateTime>>,
-    sent: Mutex<LruCache<(String, Option<ClaimKind>), SentLock>>,
+    ordered: Mutex<LruCache<(String, Option<ClaimKind>), OrderedLock>>,
     handled: Mutex<LruCache<TokenId, Arc<AsyncMutex<bool>>>>,
-    events: Mutex<LruCache<String, String>>,
     reached: Mutex<LruCache<String, u64>>,
     said: Mutex<LruCache<String, (Outcome, String, OffsetDateTime)>>,
     verifier_claims: Mutex<LruCache<(TenantId, ProfileId), u64>>,
     ended_links: Mutex<LruCache<String, u8>>,
-    published: Mutex<LruCache<String, (Fate, OffsetDateTime)>>,
+    published: Mutex<LruCache<String, Fate>>,
 }
 
 impl Recent {
     pub(super) fn new() -> Self {
         Self {
             arrivals: cache(),
-            sent: cache(),
+            ordered: cache(),
             handled: cache(),
-            events: cache(),
             reached: cache(),
             said: cache(),
             verifier_claims: cache(),
@@ -70,15 +57,10 @@ impl Recent {
         arrived.min(get_or_put(&self.arrivals, (ticket, kind(claim)), || arrived))
     }
 
-    /// Which messages of a transition this process sent: 10,000 replays of a ticket send one order and one event. An outcome that rests on a
-    /// claim has messages for each kind of claim.
-    pub(crate) fn sent(&self, transition: String, claim: Option<&Claim>) -> SentLock {
-        get_or_put(&self.sent, (transition, claim.map(kind)), || Arc::new(AsyncMutex::new(Sent::NOTHING)))
-    }
-
-    /// Whether a transition is the first transition whose event has this id.
-    pub(crate) fn first_under(&self, event: &str, transition: String) -> bool {
-        event == transition || get_or_put(&self.events, event.to_owned(), || transition.clone()) == transition
+    /// When this process sent the order of a transition: 10,000 replays of a ticket send one order. An outcome that rests on a claim has an
+    /// order for each kind of claim.
+    pub(crate) fn ordered(&self, transition: String, claim: Option<&Claim>) -> OrderedLock {
+        get_or_put(&self.ordered, (transition, claim.map(kind)), OrderedLock::default)
     }
 
     /// When a transition first reached its outcome in this process, in seconds since 1970.
@@ -99,30 +81,24 @@ impl Recent {
         locked(&self.said).peek(subject).map(|(outcome, ..)| *outcome)
     }
 
-    /// What became of the event with this id in this process within 20 minutes. Claims of several kinds may share an event.
-    pub(crate) fn published(&self, event: &str, now: OffsetDateTime) -> Fate {
-        let published = locked(&self.published);
-        published.peek(event).filter(|(_, at)| now - *at < PROVISIONAL).map_or(Fate::None, |(fate, _)| *fate)
+    /// What became of the event with this id in this process. Several transitions, and claims of several kinds, may share an event.
+    pub(crate) fn published(&self, event: &str) -> Fate {
+        locked(&self.published).peek(event).copied().unwrap_or(Fate::None)
     }
 
-    /// Notes that the event with this id was sent, or refused: then the worker sends it.
-    pub(crate) fn note_published(&self, event: String, fate: Fate, now: OffsetDateTime) {
-        locked(&self.published).insert(event, (fate, now));
+    /// Notes that the event with this id was sent, or that the bus refused it. After a refusal, the worker sends it.
+    pub(crate) fn note_published(&self, event: String, fate: Fate) {
+        locked(&self.published).insert(event, fate);
     }
 
-    /// Whether a use of an ended link on its day leads to an event: the first use does, and a few later ones if the event could not be sent.
-    /// `transition` contains link and day.
-    pub(crate) fn publishes_ended(&self, transition: &str) -> bool {
+    /// Whether a use of an ended link on its day may lead to an event. Only the first uses may, so that a bus that fails is asked few times.
+    /// `transition` identifies the link and the day.
+    pub(crate) fn publishes_ended(&self, transition: String) -> bool {
         const MOST_ATTEMPTS: u8 = 3;
         let mut ended = locked(&self.ended_links);
-        let attempts = ended.entry(transition.to_owned()).or_insert(0);
+        let attempts = ended.entry(transition).or_insert(0);
         *attempts = attempts.saturating_add(1);
         *attempts <= MOST_ATTEMPTS
-    }
-
-    /// Notes that this event was sent.
-    pub(crate) fn published_ended(&self, transition: &str) {
-        locked(&self.ended_links).insert(transition.to_owned(), u8::MAX);
     }
 
     /// Notes an event that the outbox accepted.

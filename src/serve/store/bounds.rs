@@ -3,8 +3,8 @@
 use redb::{ReadableDatabase, ReadableTable, Table};
 
 use super::{BOUNDS, Store, StoreFault};
+use crate::consent::Draw;
 use crate::consent::claim_bound::Spent;
-use crate::consent::{Draw, Drawn};
 
 type BoundsTable<'t> = Table<'t, (u64, &'static str), &'static str>;
 
@@ -15,7 +15,7 @@ const REMOVED_AT_ONCE: usize = 16;
 
 impl Store {
     /// Uses up one unit of a limit, if one is left. Writes only if the row changes, so that a flood beyond the limit causes no writes.
-    pub(super) async fn draw(&self, period: (u64, String), draw: Draw) -> Result<Drawn, StoreFault> {
+    pub(super) async fn draw(&self, period: (u64, String), draw: Draw) -> Result<bool, StoreFault> {
         let (key, asked) = (period.clone(), draw.clone());
         let known = self.on(move |opened| {
             let table = opened.database.begin_read()?.open_table(BOUNDS)?;

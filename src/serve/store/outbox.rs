@@ -10,7 +10,7 @@ use hashlink::LruCache;
 use tokio::sync::Notify;
 
 use super::{Queue, Store, StoreFault, StoredItem, dead_letters, deliveries, millis_of, orders};
-use crate::consent::{Draw, Drawn};
+use crate::consent::Draw;
 use crate::env::{Clock, millis};
 use crate::installation::Installation;
 use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending, Statement};
@@ -67,7 +67,7 @@ const MOST_ORDERS_HELD: usize = 8;
 
 /// Where this outbox puts orders and events.
 #[derive(Debug)]
-enum Place {
+enum MessagePlace {
     /// In memory, because another process has the store.
     Memory(VecDeque<OutboxMessage>),
     Store(Store),
@@ -108,7 +108,7 @@ enum PutIn {
 /// Stores orders and events, and wakes the tasks that process them.
 #[derive(Debug)]
 pub struct StoreOutbox {
-    place: Mutex<Place>,
+    place: Mutex<MessagePlace>,
     clock: Clock,
     /// Whether a receiver of outcomes exists.
     has_webhook: bool,
@@ -120,16 +120,16 @@ impl StoreOutbox {
     /// An outbox that writes to a store. Without a webhook, events have no receiver, so this outbox accepts events but does not store them.
     #[must_use]
     pub fn new(store: Store, clock: Clock, has_webhook: bool) -> Self {
-        Self::with(Place::Store(store), clock, has_webhook)
+        Self::with(MessagePlace::Store(store), clock, has_webhook)
     }
 
     /// An outbox without a store, because another process has the store. Keeps orders and events in memory until [`Self::open`].
     #[must_use]
     pub fn in_wait(clock: Clock, has_webhook: bool) -> Self {
-        Self::with(Place::Memory(VecDeque::new()), clock, has_webhook)
+        Self::with(MessagePlace::Memory(VecDeque::new()), clock, has_webhook)
     }
 
-    fn with(place: Place, clock: Clock, has_webhook: bool) -> Self {
+    fn with(place: MessagePlace, clock: Clock, has_webhook: bool) -> Self {
         Self { place: Mutex::new(place), clock, has_webhook, orders: Arc::default(), deliveries: Arc::default() }
     }
 
@@ -139,8 +139,8 @@ impl StoreOutbox {
         let mut held = 0;
         loop {
             let next = match &mut *locked(&self.place) {
-                Place::Memory(messages) => messages.front().cloned(),
-                Place::Store(_) | Place::Closed => return held,
+                MessagePlace::Memory(messages) => messages.front().cloned(),
+                MessagePlace::Store(_) | MessagePlace::Closed => return held,
             };
             // We remove a message from memory only after we have stored it, so that a stop signal in between does not lose the message.
             let stored = match &next {
@@ -149,14 +149,14 @@ impl StoreOutbox {
             };
             let mut place = locked(&self.place);
             match (&mut *place, next) {
-                (Place::Memory(messages), Some(message)) => {
+                (MessagePlace::Memory(messages), Some(message)) => {
                     messages.pop_front();
                     held += 1;
                     if stored.is_err() {
                         note_lost(installation, &message);
                     }
                 }
-                (Place::Memory(messages), None) if messages.is_empty() => *place = Place::Store(store.clone()),
+                (MessagePlace::Memory(messages), None) if messages.is_empty() => *place = MessagePlace::Store(store.clone()),
                 _ => {}
             }
         }
@@ -166,9 +166,9 @@ impl StoreOutbox {
     /// because its `dispatched` record already says that it was refused.
     pub fn close(&self, installation: &Installation) {
         let mut place = locked(&self.place);
-        if let Place::Memory(messages) = &mut *place {
+        if let MessagePlace::Memory(messages) = &mut *place {
             let messages = mem::take(messages);
-            *place = Place::Closed;
+            *place = MessagePlace::Closed;
             drop(place);
             tracing::warn!(messages.lost = messages.len(), "another process keeps the store: orders and events held in memory are lost");
             messages.iter().for_each(|message| note_lost(installation, message));
@@ -177,20 +177,20 @@ impl StoreOutbox {
 
     fn store(&self) -> Option<Store> {
         match &*locked(&self.place) {
-            Place::Store(store) => Some(store.clone()),
-            Place::Memory(_) | Place::Closed => None,
+            MessagePlace::Store(store) => Some(store.clone()),
+            MessagePlace::Memory(_) | MessagePlace::Closed => None,
         }
     }
 
     async fn keep(&self, message: OutboxMessage) -> Result<PutIn, NotSent> {
         let store = match &mut *locked(&self.place) {
-            Place::Store(store) => store.clone(),
-            Place::Memory(messages) if messages.len() < MOST_HELD && !message.is_one_too_many(messages) => {
+            MessagePlace::Store(store) => store.clone(),
+            MessagePlace::Memory(messages) if messages.len() < MOST_HELD && !message.is_one_too_many(messages) => {
                 messages.push_back(message);
                 return Ok(PutIn::Memory);
             }
-            Place::Memory(_) => return Err(NotSent("store_full".into())),
-            Place::Closed => return Err(NotSent("store_in_use".into())),
+            MessagePlace::Memory(_) => return Err(NotSent("store_full".into())),
+            MessagePlace::Closed => return Err(NotSent("store_in_use".into())),
         };
         self.put(&store, message).await.map_err(|fault| NotSent(reason(&fault)))?;
         Ok(PutIn::Store)
@@ -278,7 +278,7 @@ impl Outbox for StoreOutbox {
         Box::pin(async move { self.store()?.last_statement(subject.to_owned()).await.ok().flatten() })
     }
 
-    fn draw<'a>(&'a self, period: &'a (u64, String), draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<Drawn>> + Send + 'a>> {
+    fn draw<'a>(&'a self, period: &'a (u64, String), draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<bool>> + Send + 'a>> {
         // While the store fails, the limits of this process apply. The log has the failure.
         Box::pin(async move { self.store()?.draw(period.clone(), draw.clone()).await.ok() })
     }
