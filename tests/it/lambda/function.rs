@@ -132,7 +132,7 @@ impl Real {
             assert!(!output.contains(CANARY), "the output contains a secret: {output}");
             assert!(!self.tickets.iter().any(|ticket| output.contains(ticket.as_str())), "the output contains a ticket: {output}");
         }
-        for output in [&written, &log] {
+        for output in [&without_transitions(&written), &log] {
             assert!(!output.contains("eyJ"), "the output contains a token: {output}");
         }
         for line in log.lines() {
@@ -266,4 +266,11 @@ async fn a_callback_again_and_the_way_back_show_the_same_result_again() {
             }
         }
     }
+}
+
+/// The records without the ids of their transitions: of 10,000 such hashes, one contains the first letters of a token by chance.
+fn without_transitions(written: &str) -> String {
+    let records = written.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ids = records.filter_map(|record| record["transition"].as_str().filter(|id| id.len() == 24).map(str::to_owned));
+    ids.fold(written.to_owned(), |text, id| text.replace(&id, ""))
 }
