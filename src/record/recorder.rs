@@ -48,8 +48,13 @@ const REMEMBERED_TRANSITIONS: usize = 4_096;
 pub struct Recorder {
     sink: Sink,
     clock: Clock,
-    limits: Mutex<Limits>,
-    written: Mutex<LruCache<TransitionId, ()>>,
+    written: Mutex<Written>,
+}
+
+/// What was written. A writer holds the lock until its line is flushed, so two first visits at the same time write one line.
+struct Written {
+    limits: Limits,
+    transitions: LruCache<TransitionId, ()>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -62,7 +67,8 @@ impl Recorder {
     /// A recorder that has written nothing yet.
     #[must_use]
     pub fn new(sink: Sink, clock: Clock) -> Self {
-        Self { sink, clock, limits: Mutex::default(), written: Mutex::new(LruCache::new(REMEMBERED_TRANSITIONS)) }
+        let written = Written { limits: Limits::default(), transitions: LruCache::new(REMEMBERED_TRANSITIONS) };
+        Self { sink, clock, written: Mutex::new(written) }
     }
 
     /// Writes a record with the current time and returns after the flush. In a flood, it only counts rejections without a genuine token and
@@ -71,7 +77,7 @@ impl Recorder {
     /// # Errors
     /// The sink's error. The caller must then treat the step as not recorded, and must not call Microsoft.
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
-        self.write_unless_repeated(record, record.repeatable())
+        self.write_unless_repeated(&mut locked(&self.written), record, record.repeatable())
     }
 
     /// As [`Self::write`], for a record that the limit on its claim has admitted: no other limit holds it back.
@@ -79,14 +85,14 @@ impl Recorder {
     /// # Errors
     /// As [`Self::write`].
     pub(crate) fn write_admitted(&self, record: &Record) -> io::Result<()> {
-        self.write_unless_repeated(record, None)
+        self.write_unless_repeated(&mut locked(&self.written), record, None)
     }
 
-    fn write_unless_repeated(&self, record: &Record, repeatable: Option<Repeatable>) -> io::Result<()> {
-        self.put_ended_counts()?;
+    fn write_unless_repeated(&self, written: &mut Written, record: &Record, repeatable: Option<Repeatable>) -> io::Result<()> {
+        self.put_ended_counts(written)?;
         let verdict = match &repeatable {
-            Some(line) => locked(&self.limits).admit(line, self.clock.now_unix()),
-            None if record.is_of_stranger() => locked(&self.limits).admit_stranger(),
+            Some(line) => written.limits.admit(line, self.clock.now_unix()),
+            None if record.is_of_stranger() => written.limits.admit_stranger(),
             None => LineVerdict::Write,
         };
         match verdict {
@@ -95,10 +101,10 @@ impl Recorder {
             LineVerdict::CountBecomesLine(count) => self.put_counts([(None, count)])?,
         }
         if let (LineVerdict::Write, Some(line)) = (verdict, repeatable) {
-            locked(&self.limits).wrote(line, self.clock.now_unix());
+            written.limits.wrote(line, self.clock.now_unix());
         }
         if let Some(transition) = record.transition() {
-            locked(&self.written).insert(transition.clone(), ());
+            written.transitions.insert(transition.clone(), ());
         }
         Ok(())
     }
@@ -108,8 +114,9 @@ impl Recorder {
     /// # Errors
     /// As [`Self::write`]: this method may write the count of earlier uses.
     pub(crate) fn count(&self, approval: &ApprovalLine) -> io::Result<()> {
-        self.put_ended_counts()?;
-        locked(&self.limits).hold(Record::link_of(approval));
+        let mut written = locked(&self.written);
+        self.put_ended_counts(&mut written)?;
+        written.limits.hold(Record::link_of(approval));
         Ok(())
     }
 
@@ -118,8 +125,9 @@ impl Recorder {
     /// # Errors
     /// As [`Self::write`].
     pub fn write_transition_once(&self, record: &Record) -> io::Result<()> {
-        let is_written = record.transition().is_some_and(|transition| locked(&self.written).contains_key(transition));
-        if is_written { Ok(()) } else { self.write(record) }
+        let mut written = locked(&self.written);
+        let is_written = record.transition().is_some_and(|transition| written.transitions.contains_key(transition));
+        if is_written { Ok(()) } else { self.write_unless_repeated(&mut written, record, record.repeatable()) }
     }
 
     /// Writes the counts that have no line yet, before the local server stops.
@@ -127,12 +135,12 @@ impl Recorder {
     /// # Errors
     /// The sink's error.
     pub fn settle(&self) -> io::Result<()> {
-        let counts = locked(&self.limits).take_held();
+        let counts = locked(&self.written).limits.take_held();
         self.put_counts(counts)
     }
 
-    fn put_ended_counts(&self) -> io::Result<()> {
-        let counts = locked(&self.limits).of_ended_periods(self.clock.now_unix());
+    fn put_ended_counts(&self, written: &mut Written) -> io::Result<()> {
+        let counts = written.limits.of_ended_periods(self.clock.now_unix());
         self.put_counts(counts)
     }
 

@@ -79,6 +79,16 @@ fn line(text: &str, entries: usize) -> String {
     Record::Concluded { conclusion, durations_ms: Durations { total: 5, verify: Some(4) } }.to_json_line(AT)
 }
 
+/// A record whose transition belongs to the ticket with this number.
+fn rejected(ticket: u128) -> Record {
+    let ticket = TokenId::from_random(ticket.to_be_bytes());
+    let (transition, outcome) = transition(ticket, None, Outcome::Granted);
+    let rejected = RejectedLine::Stranger(VisitLine::of_message(ticket, None));
+    let rejection = RejectionLine { reason: "no_ticket", bytes: 0, unknown_parameters: None };
+    let message = Some(MessageLine::new("1", 1, None));
+    Record::Rejected { rejected, transition: Some(transition), outcome, rejection, message }
+}
+
 #[test]
 fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
     let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -89,13 +99,7 @@ fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
     });
     let recorder = Recorder::new(sink, Clock::new(|| AT));
     let write = |number: u128| {
-        let ticket = TokenId::from_random(number.to_be_bytes());
-        let (transition, outcome) = transition(ticket, None, Outcome::Granted);
-        let rejected = RejectedLine::Stranger(VisitLine::of_message(ticket, None));
-        let rejection = RejectionLine { reason: "no_ticket", bytes: 0, unknown_parameters: None };
-        let message = Some(MessageLine::new("1", 1, None));
-        let record = Record::Rejected { rejected, transition: Some(transition), outcome, rejection, message };
-        recorder.write_transition_once(&record).unwrap();
+        recorder.write_transition_once(&rejected(number)).unwrap();
         count.load(std::sync::atomic::Ordering::Relaxed)
     };
     for number in 0..5_000 {
@@ -103,6 +107,28 @@ fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
     }
     assert_eq!(write(4_000), 5_000, "recently written");
     assert_eq!(write(0), 5_001, "the memory is bounded");
+}
+
+#[test]
+fn two_first_visits_at_the_same_time_write_one_line() {
+    let written = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&written);
+    let sink = Sink::new(move |_| {
+        // The other writer arrives before this line is flushed.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    });
+    let (recorder, both) = (Recorder::new(sink, Clock::new(|| AT)), std::sync::Barrier::new(2));
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                both.wait();
+                recorder.write_transition_once(&rejected(1)).unwrap();
+                assert_eq!(written.load(std::sync::atomic::Ordering::Relaxed), 1, "it returns after the flush of the one line");
+            });
+        }
+    });
 }
 
 #[test]
