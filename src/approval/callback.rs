@@ -5,6 +5,7 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
+use futures_util::join;
 use time::OffsetDateTime;
 
 use super::admission::{self, Bar, Refusal, Token, Visitor};
@@ -59,7 +60,9 @@ pub(crate) async fn receive<'s>(
     let CallbackRequest { state, callback, started } = request;
     let (arrived, claim, unknown) = (installation.clock.now(), &callback.claim, Some(callback.unknown));
     let (token, appended) = recovery::split(state.unverified());
-    let (ticket, kid) = visitor.open(installation, unknown, token, Ticket::open).await?;
+    let opening = visitor.open(installation, unknown, token, Ticket::open);
+    let (opened, ()) = join!(opening, installation.read_credential_early(token));
+    let (ticket, kid) = opened?;
     let mangling = mangling(appended, callback.ampersands);
     let expectation = &ticket.expectation;
     let mut state = state_of(installation, visitor, &ticket);

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -15,6 +18,7 @@ use time::macros::format_description;
 use url::Url;
 
 use super::cloud::{Endpoints, is_loopback};
+use super::early::{CONNECT, Early, Peer, send_to};
 use crate::consent::callback::TraceId;
 use crate::env::{Rng, Roots, millis};
 use crate::sync::locked;
@@ -27,7 +31,7 @@ pub enum ClientFault {
     Insecure(Url),
     /// The cloud's `extra_ca` is not a certificate in PEM, or the platform's certificate authorities cannot be read.
     #[error("the certificate authorities cannot be used")]
-    Certificates(#[source] reqwest::Error),
+    Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 crate::consent::named! {
@@ -101,18 +105,24 @@ pub struct Exchange {
 /// A client for one cloud. Clones share its connections, and [`Http::renew`] renews them for all.
 #[derive(Debug, Clone)]
 pub struct Http {
-    current: Arc<Mutex<(Generation, Client)>>,
+    current: Arc<Mutex<(Generation, Connections)>>,
     roots: Roots,
     endpoints: Endpoints,
     rng: Rng,
+}
+
+/// A client, with what opens its connections early.
+#[derive(Debug, Clone)]
+struct Connections {
+    client: Client,
+    /// `None` for a command at a terminal, where no browser waits.
+    early: Option<Arc<Early>>,
 }
 
 /// Counts how often [`Http::renew`] replaced the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
 
-/// Longest time to open a connection.
-const CONNECT: Duration = Duration::from_secs(1);
 /// Longest time of one call, from the connection to the last byte. While a browser waits, the budget of a check is shorter.
 const CALL: Duration = Duration::from_secs(5);
 /// We do not use a connection again after it was idle for longer than this: a frozen Lambda wakes up with connections that are long closed.
@@ -141,44 +151,63 @@ impl Http {
         Ok(Self { current, roots, endpoints: endpoints.clone(), rng })
     }
 
-    fn build(roots: Roots, endpoints: &Endpoints) -> Result<Client, ClientFault> {
+    fn build(roots: Roots, endpoints: &Endpoints) -> Result<Connections, ClientFault> {
         let hosts = [&endpoints.authority, &endpoints.graph];
         if let Some(url) = hosts.into_iter().find(|url| !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))) {
             return Err(ClientFault::Insecure(url.clone()));
         }
         let all_https = hosts.into_iter().all(|url| url.scheme() == "https");
-        let extra = match &endpoints.extra_ca {
-            Some(pem) => Certificate::from_pem_bundle(pem).map_err(ClientFault::Certificates)?,
-            None => Vec::new(),
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("entra-consent/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .https_only(all_https)
+                .connect_timeout(CONNECT)
+                .timeout(CALL)
+                .pool_idle_timeout(IDLE)
+                .http2_keep_alive_interval(PING.0)
+                .http2_keep_alive_timeout(PING.1)
+                .http2_keep_alive_while_idle(false)
         };
-        let builder = Client::builder()
-            .user_agent(concat!("entra-consent/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .https_only(all_https)
-            .connect_timeout(CONNECT)
-            .timeout(CALL)
-            .pool_idle_timeout(IDLE)
-            .http2_keep_alive_interval(PING.0)
-            .http2_keep_alive_timeout(PING.1)
-            .http2_keep_alive_while_idle(false);
-        // The platform's proxy is for external addresses: neither a sandbox on this machine nor a Lambda may use it.
-        let builder = if roots == Roots::Embedded || hosts.into_iter().any(is_loopback) { builder.no_proxy() } else { builder };
-        let builder = match roots {
-            Roots::Platform if extra.is_empty() => builder,
-            Roots::Platform => builder.tls_certs_merge(extra),
+        let extra = endpoints.extra_ca.as_deref();
+        match roots {
             Roots::Embedded => {
-                let shipped = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok());
-                builder.tls_certs_only(shipped.chain(extra))
+                let tls = embedded_roots_tls(extra)?;
+                // The platform's proxy is for external addresses, and a Lambda may not use it.
+                let builder = || builder().no_proxy().tls_backend_preconfigured(tls.clone());
+                let (client, early) = Early::with_client(builder).map_err(fault)?;
+                Ok(Connections { client, early: Some(Arc::new(early)) })
             }
-        };
-        builder.build().map_err(ClientFault::Certificates)
+            Roots::Platform => {
+                let extra = extra.map(Certificate::from_pem_bundle).transpose().map_err(fault)?;
+                let builder = match extra {
+                    Some(extra) => builder().tls_certs_merge(extra),
+                    None => builder(),
+                };
+                // Nor may a sandbox on this machine use the platform's proxy.
+                let builder = if hosts.into_iter().any(is_loopback) { builder.no_proxy() } else { builder };
+                Ok(Connections { client: builder.build().map_err(fault)?, early: None })
+            }
+        }
     }
 
     /// The current client, to start a request with.
     #[must_use]
     pub fn client(&self) -> Client {
-        locked(&self.current).1.clone()
+        locked(&self.current).1.client.clone()
+    }
+
+    /// Begins to open connections for a check. Dropping the result closes those that no request used. `also_authority` also opens one to
+    /// the authority, which a request for a token opens anyway.
+    pub(crate) fn open_early(&self, also_authority: bool, now: OffsetDateTime) -> Option<EarlyConnections> {
+        let early = locked(&self.current).1.early.clone()?;
+        let Endpoints { authority, graph, .. } = &self.endpoints;
+        let to_graph = (authority.origin() != graph.origin()).then_some(Peer::Graph);
+        for peer in also_authority.then_some(Peer::Authority).into_iter().chain(to_graph) {
+            early.open(peer, &self.endpoints, IDLE, now);
+        }
+        Some(EarlyConnections(early))
     }
 
     /// The connections that new requests use.
@@ -194,7 +223,7 @@ impl Http {
             return;
         }
         match Self::build(self.roots, &self.endpoints) {
-            Ok(client) => *current = (Generation(timed_out.0.wrapping_add(1)), client),
+            Ok(connections) => *current = (Generation(timed_out.0.wrapping_add(1)), connections),
             Err(fault) => tracing::error!(error = %fault, "the connections to a cloud cannot be renewed"),
         }
     }
@@ -223,11 +252,11 @@ impl Http {
         let named = |request: RequestBuilder| {
             request.header(CLIENT_REQUEST_ID, correlation_id.to_string()).header(RETURN_CLIENT_REQUEST_ID, HeaderValue::from_static("true"))
         };
-        let mut sent = send(named(request)).await;
+        let mut sent = send_to(kind.peer(), send(named(request))).await;
         if matches!(sent, Err(Silence::Broken))
             && let Some(again) = again()
         {
-            sent = send(named(again)).await;
+            sent = send_to(kind.peer(), send(named(again))).await;
         }
         let (mut status, mut max_age) = (None, None);
         let answer = match sent {
@@ -238,16 +267,60 @@ impl Http {
             }
             Err(silence) => Err(silence),
         };
-        if matches!(answer, Err(Silence::TimedOut)) {
-            self.renew(generation);
+        match answer {
+            Ok(_) => self.note_used(kind.peer(), now),
+            Err(Silence::TimedOut) => self.renew(generation),
+            Err(_) => {}
         }
         Exchange { call: UpstreamCall { kind, status, millis: millis(started.elapsed()) }, correlation_id, max_age, answer }
+    }
+
+    fn note_used(&self, peer: Peer, now: OffsetDateTime) {
+        if let Some(early) = &locked(&self.current).1.early {
+            early.note_used(peer, now);
+        }
     }
 
     fn correlation_id(&self) -> TraceId {
         let id = uuid::Builder::from_random_bytes(self.rng.bytes()).into_uuid();
         TraceId::from_u128(id.as_u128())
     }
+}
+
+impl UpstreamKind {
+    fn peer(self) -> Peer {
+        match self {
+            Self::Token | Self::Discovery => Peer::Authority,
+            Self::Batch | Self::Page | Self::Registration => Peer::Graph,
+        }
+    }
+}
+
+/// The early connections of one check.
+pub(crate) struct EarlyConnections(Arc<Early>);
+
+impl Drop for EarlyConnections {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// TLS as reqwest sets it up, with the compiled-in authorities. Both clients of a cloud share it.
+fn embedded_roots_tls(extra_ca: Option<&[u8]>) -> Result<ClientConfig, ClientFault> {
+    let mut trusted = RootCertStore::empty();
+    trusted.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+    for certificate in CertificateDer::pem_slice_iter(extra_ca.unwrap_or_default()) {
+        trusted.add(certificate.map_err(fault)?).map_err(fault)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(fault)?;
+    let mut tls = tls.with_root_certificates(trusted).with_no_client_auth();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
+fn fault(error: impl std::error::Error + Send + Sync + 'static) -> ClientFault {
+    ClientFault::Certificates(Box::new(error))
 }
 
 async fn send(request: RequestBuilder) -> Result<reqwest::Response, Silence> {

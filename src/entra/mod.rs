@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod companion;
 pub mod credential;
 pub mod discovery;
+mod early;
 pub mod graph;
 pub(crate) mod held;
 pub mod http;

@@ -11,9 +11,11 @@ use super::Installation;
 use crate::aws::secrets::{Reason, SecretStage};
 use crate::config::{ConfiguredApp, CredentialSource, SecretSource};
 use crate::consent::ProfileId;
+use crate::consent::profile::VerifyIn;
 use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::verifier::{CredentialFuture, CredentialProvider, CredentialUnavailable};
 use crate::sync::locked;
+use crate::token::unchecked::{Said, Unchecked};
 
 /// How long we first try a stage that has worked, although it is not the current stage. A rotation ends within this time. Until then, a
 /// check sends 1 request for a token instead of 3.
@@ -51,6 +53,27 @@ pub(super) struct KeptCredential<'s> {
 impl Installation {
     pub(super) fn credential_of<'s>(&'s self, app: &'s ConfiguredApp) -> KeptCredential<'s> {
         KeptCredential { installation: self, app, given: Mutex::default() }
+    }
+
+    /// In a process that has not read the key secret yet, reads the credential for a ticket's check at the same time, which saves a call.
+    /// The ticket is not verified yet, so a forged one can cause this read, once in a process.
+    pub(crate) async fn read_credential_early(&self, ticket: &str) {
+        let is_remote = |source: &SecretSource| matches!(source, SecretSource::SecretsManager(_));
+        if !is_remote(&self.config.keys) || self.known_keys().await.is_some() {
+            return;
+        }
+        let Ok(Unchecked { said: Said::Ticket(ticket), .. }) = Unchecked::read(ticket) else { return };
+        let app = self.config.app(&ticket.expectation.app).filter(|app| app.profile.verify_in == VerifyIn::Callback);
+        let Some(asking) = app.and_then(|app| self.config.verifier_of(app)) else { return };
+        let needs_a_call = match &asking.credential {
+            Some(CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) => is_remote(place),
+            Some(CredentialSource::Federated { .. }) => true,
+            None => false,
+        };
+        if needs_a_call {
+            // The check takes the credential from the cache, or logs why it is unavailable.
+            let _ = self.credential_of(asking).first().await;
+        }
     }
 }
 

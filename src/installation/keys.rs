@@ -40,7 +40,7 @@ impl Installation {
         }
     }
 
-    async fn known_keys(&self) -> Option<Arc<KeyRing>> {
+    pub(super) async fn known_keys(&self) -> Option<Arc<KeyRing>> {
         self.keys.lock().await.as_ref().map(|known| Arc::clone(&known.ring))
     }
 

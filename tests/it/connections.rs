@@ -10,7 +10,9 @@ use entra_consent::entra::clients::Clients;
 use entra_consent::entra::credential::Credential;
 use entra_consent::entra::discovery::{Discovery, TenantName, Undiscovered};
 use entra_consent::entra::http::{Silence, UpstreamKind};
-use entra_consent::entra::verifier::{Asker, AskingApp, Check, CheckReason, CheckRequest, Verifier};
+use entra_consent::entra::verifier::{
+    Asker, AskingApp, Check, CheckReason, CheckRequest, CredentialFuture, CredentialProvider, CredentialUnavailable, Verifier,
+};
 use entra_consent::env::{Clock, Rng, Roots};
 use entra_consent::secret::Secret;
 use entra_sandbox::demo;
@@ -40,11 +42,15 @@ fn verifier() -> Verifier {
 
 async fn check(verifier: &Verifier, upstream: &Http2, number: u32, budget: Duration) -> Check {
     let credential = Arc::new(Credential::ClientSecret(Secret::new("secret".into())));
+    check_with(&credential, verifier, upstream, number, budget).await
+}
+
+async fn check_with(credential: &dyn CredentialProvider, verifier: &Verifier, upstream: &Http2, number: u32, budget: Duration) -> Check {
     let request = CheckRequest {
         profile: &mail_profile(),
         endpoints: &upstream.endpoints,
         tenant: tenant(number),
-        asker: Asker::App(AskingApp { client: same_id(MAIL), credential: &credential }),
+        asker: Asker::App(AskingApp { client: same_id(MAIL), credential }),
         check_reason: CheckReason::Overview,
         popular: false,
         budget,
@@ -69,6 +75,102 @@ async fn an_idle_connection_is_never_pinged() {
     assert_eq!(verdict(&check(&verifier, &upstream, 2, 2 * BUDGET).await), Verdict::AllRequired);
     assert!(upstream.pings() > 0, "without this the test proves nothing");
     assert_eq!(upstream.connections(), 1);
+}
+
+/// An authority and a Graph on hosts of their own. The endpoints belong to the first.
+async fn authority_and_graph() -> (Http2, Http2) {
+    let (mut authority, graph) = (Http2::start().await, Http2::start().await);
+    authority.endpoints.graph = graph.endpoints.graph.clone();
+    let both = [&authority, &graph].map(|upstream| upstream.endpoints.extra_ca.clone().unwrap()).concat();
+    authority.endpoints.extra_ca = Some(both);
+    (authority, graph)
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test]
+async fn graph_is_connected_while_the_token_is_awaited() {
+    let (authority, graph) = authority_and_graph().await;
+    let verifier = verifier();
+    authority.answer_after(Duration::from_millis(500));
+    let watching = async {
+        until("a token request", || authority.requests() == 1).await;
+        until("a connection to Graph", || graph.open() == 1).await;
+        assert_eq!((authority.requests(), graph.requests()), (1, 0), "the token is still awaited");
+    };
+    let (check, ()) = tokio::join!(check(&verifier, &authority, 1, BUDGET), watching);
+    assert_eq!(verdict(&check), Verdict::AllRequired);
+    authority.answer_after(Duration::ZERO);
+    assert_eq!(verdict(&self::check(&verifier, &authority, 2, BUDGET).await), Verdict::AllRequired);
+    assert_eq!((authority.connections(), graph.connections()), (1, 1), "the next check opens none");
+}
+
+#[tokio::test]
+async fn both_hosts_are_connected_while_a_credential_is_read() {
+    struct Reading<'a>(&'a Http2, &'a Http2, Arc<Credential>);
+    impl CredentialProvider for Reading<'_> {
+        fn credential<'a>(&'a self, _: &'a [Arc<Credential>]) -> CredentialFuture<'a> {
+            Box::pin(async {
+                until("connections to both", || (self.0.open(), self.1.open()) == (1, 1)).await;
+                Ok(Arc::clone(&self.2))
+            })
+        }
+    }
+    let (authority, graph) = authority_and_graph().await;
+    let reading = Reading(&authority, &graph, Arc::new(Credential::ClientSecret(Secret::new("secret".into()))));
+    assert_eq!(verdict(&check_with(&reading, &verifier(), &authority, 1, BUDGET).await), Verdict::AllRequired);
+    assert_eq!((authority.connections(), graph.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_early_connection_without_a_use_is_closed() {
+    struct Unread<'a>(&'a Http2, &'a Http2);
+    impl CredentialProvider for Unread<'_> {
+        fn credential<'a>(&'a self, _: &'a [Arc<Credential>]) -> CredentialFuture<'a> {
+            Box::pin(async {
+                until("connections to both", || (self.0.open(), self.1.open()) == (1, 1)).await;
+                Err(CredentialUnavailable)
+            })
+        }
+    }
+    let (authority, graph) = authority_and_graph().await;
+    let check = check_with(&Unread(&authority, &graph), &verifier(), &authority, 1, BUDGET).await;
+    assert_eq!(check.finding.obstacle, Some(Obstacle::OwnCredential));
+    until("no connection", || (authority.open(), graph.open()) == (0, 0)).await;
+    assert_eq!((authority.requests(), graph.requests()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_callback_that_decides_nothing_opens_no_connection() {
+    let stage = Stage::new().await;
+    let (ticket, other) = (stage.ticket(demo::CONTOSO).await, stage.ticket(demo::FABRIKAM).await);
+    let receipt = stage.invite("mail-backup", demo::CONTOSO).await.rsplit('/').next().unwrap().to_owned();
+    let before = stage.control.connections();
+    let mut states = vec![String::new(), "x.y.z".into(), "A".repeat(4_000), receipt, ticket.replace('.', "..")];
+    for at in [10, ticket.len() / 2, ticket.len() - 1] {
+        let mut forged = ticket.clone().into_bytes();
+        forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+        states.push(String::from_utf8(forged).unwrap());
+    }
+    let mut queries: Vec<_> = states.iter().map(|state| format!("admin_consent=True&tenant={}&state={state}", demo::CONTOSO)).collect();
+    queries.push(format!("admin_consent=True&tenant={}", demo::CONTOSO));
+    queries.push(format!("admin_consent=True&tenant={}&state={other}", demo::CONTOSO));
+    for query in &queries {
+        for path in ["callback", "prod/callback"] {
+            stage.get(&format!("{}/{path}?{query}", stage.base)).await;
+        }
+    }
+    assert_eq!(stage.control.connections(), before);
+    stage.claim_success(&ticket, demo::CONTOSO).await;
+    assert!(stage.control.connections() > before, "without this the test proves nothing");
 }
 
 #[tokio::test]

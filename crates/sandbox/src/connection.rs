@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
@@ -11,22 +11,26 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A listener whose connections can be reset.
-pub(super) struct Accepting(pub(super) TcpListener);
+/// A listener that counts its connections, which can be reset.
+pub(super) struct Accepting {
+    pub(super) listener: TcpListener,
+    pub(super) connections: Arc<AtomicU64>,
+}
 
 impl Listener for Accepting {
     type Io = Stream;
     type Addr = std::net::SocketAddr;
 
     async fn accept(&mut self) -> (Stream, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        self.connections.fetch_add(1, Ordering::Relaxed);
         // Without this, each of the many small answers may wait for the client's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         (Stream { stream, reset: Arc::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 

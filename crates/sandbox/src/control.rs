@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -104,6 +105,12 @@ impl Control {
     #[must_use]
     pub fn upstream_calls(&self) -> u64 {
         self.world(|world| world.log.counts().iter().filter(|(kind, _)| kind.is_upstream()).map(|(_, n)| n).sum())
+    }
+
+    /// The number of connections so far, with or without a request.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.0.connections.load(Ordering::Relaxed)
     }
 
     /// Clears the request log and its counts.

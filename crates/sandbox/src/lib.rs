@@ -116,16 +116,17 @@ impl Sandbox {
         let port = listener.local_addr()?.port();
         let url = format!("http://localhost:{port}");
         let world = World::new(&scenario, clock, &url).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let shared = Arc::new(Shared { world: Mutex::new(world), port });
+        let shared = Arc::new(Shared { world: Mutex::new(world), port, connections: Arc::default() });
         let router = Router::new().fallback(serve::serve).with_state(Arc::clone(&shared));
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
+        let connections = Arc::clone(&shared.connections);
         let thread = std::thread::Builder::new().name("sandbox".into()).spawn(move || {
             // This thread makes and drops the runtime, because the caller may be inside a runtime, where dropping another one panics.
             let made = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
                 let accepting = {
                     let _inside = runtime.enter();
-                    Accepting(tokio::net::TcpListener::from_std(listener)?)
+                    Accepting { listener: tokio::net::TcpListener::from_std(listener)?, connections }
                 };
                 Ok((runtime, accepting))
             });

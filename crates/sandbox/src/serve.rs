@@ -1,5 +1,6 @@
 //! From a request to an answer: routing, the log, and faults.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -34,6 +35,7 @@ const LARGEST_BODY: usize = 4 << 20;
 pub(super) struct Shared {
     pub(super) world: Mutex<World>,
     pub(super) port: u16,
+    pub(super) connections: Arc<AtomicU64>,
 }
 
 impl Shared {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::state::{CallNumber, VerificationState};
 use super::{Asker, AskingApp, CheckRequest, MOST_CREDENTIALS, TokenKey, Verifier};
@@ -85,7 +85,18 @@ impl Verifier {
         ask_graph: AskGraph,
     ) {
         let mut refused = Vec::new();
-        let Ok(mut credential) = app.credential.credential(&refused).await else {
+        // The connections open while we read the credential and request the token.
+        let _early;
+        let first = {
+            let mut reading = app.credential.credential(&refused);
+            let at_hand = (&mut reading).now_or_never();
+            _early = http.open_early(at_hand.is_none(), self.clock.now());
+            match at_hand {
+                Some(read) => read,
+                None => reading.await,
+            }
+        };
+        let Ok(mut credential) = first else {
             tracing::error!(app.client_id = %app.client, "the credential of the verifying app cannot be read");
             return state.fault(Obstacle::OwnCredential);
         };

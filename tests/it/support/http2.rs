@@ -81,6 +81,7 @@ pub(crate) enum Failure {
 #[derive(Default)]
 struct Shared {
     connections: Mutex<Vec<Arc<Mutex<Option<Failure>>>>>,
+    open: AtomicUsize,
     /// The failure of new connections.
     from_now_on: Mutex<Option<Failure>>,
     /// The number of answers after which the connections fail.
@@ -121,7 +122,10 @@ impl Http2 {
                 let (acceptor, shared, base) = (acceptor.clone(), Arc::clone(&served), base.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    serve(Tap { stream, shared: Arc::clone(&shared), failure, frames: Frames::default() }, shared, &base).await;
+                    shared.open.fetch_add(1, SeqCst);
+                    let tap = Tap { stream, shared: Arc::clone(&shared), failure, frames: Frames::default() };
+                    serve(tap, Arc::clone(&shared), &base).await;
+                    shared.open.fetch_sub(1, SeqCst);
                 });
             }
         });
@@ -151,6 +155,11 @@ impl Http2 {
 
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.lock().unwrap().len()
+    }
+
+    /// The number of connections whose TLS handshake is complete and that the client has not closed.
+    pub(crate) fn open(&self) -> usize {
+        self.shared.open.load(SeqCst)
     }
 
     pub(crate) fn pings(&self) -> usize {
