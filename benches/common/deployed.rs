@@ -14,12 +14,19 @@ use super::upstream::{self, Upstream};
 pub(crate) struct Deployed {
     pub(crate) microsoft: Upstream,
     pub(crate) aws: Upstream,
+    aws_url: String,
     config: PathBuf,
     authority: PathBuf,
 }
 
 impl Deployed {
     pub(crate) fn prepare(kept: Kept) -> Result<Self, Failure> {
+        Self::prepare_behind(kept, |service| Ok(service.to_owned()))
+    }
+
+    /// As [`Self::prepare`], but the configuration names the address that `relay` returns for each service. Authority and Graph have an
+    /// address each.
+    pub(crate) fn prepare_behind(kept: Kept, relay: impl Fn(&str) -> Result<String, Failure>) -> Result<Self, Failure> {
         let (tls, pem) = upstream::certificate()?;
         let (microsoft, aws) = (Upstream::start(Some(tls))?, Upstream::start(None)?);
         let name = match kept {
@@ -29,8 +36,9 @@ impl Deployed {
         let file = |end: &str| std::env::temp_dir().join(format!("entra-consent-bench-{}-{name}.{end}", std::process::id()));
         let (config, authority) = (file("toml"), file("pem"));
         std::fs::write(&authority, pem)?;
-        std::fs::write(&config, setting::config_text(&microsoft.url, kept, Some(&authority.to_string_lossy())))?;
-        Ok(Self { microsoft, aws, config, authority })
+        let hosts = [&*relay(&microsoft.url)?, &*relay(&microsoft.url)?];
+        std::fs::write(&config, setting::config_text(hosts, kept, Some(&authority.to_string_lossy())))?;
+        Ok(Self { aws_url: relay(&aws.url)?, microsoft, aws, config, authority })
     }
 
     /// The environment variables of the function's process.
@@ -39,7 +47,7 @@ impl Deployed {
             ("ENTRA_CONSENT_CONFIG", self.config.to_string_lossy().into_owned()),
             ("BENCH_KEYS", setting::KEYS.to_owned()),
             ("BENCH_APP_SECRET", setting::APP_SECRET.to_owned()),
-            ("AWS_ENDPOINT_URL", self.aws.url.clone()),
+            ("AWS_ENDPOINT_URL", self.aws_url.clone()),
         ];
         pairs.map(|(name, value)| (name.to_owned(), value)).into()
     }
@@ -50,7 +58,7 @@ impl Deployed {
     #[allow(dead_code, reason = "shared; each bench uses its part")]
     pub(crate) fn environment_with_queue(&self) -> Vec<(String, String)> {
         let mut variables = self.environment();
-        variables.push(("ENTRA_CONSENT_QUEUE_URL".to_owned(), format!("{}/123456789012/orders", self.aws.url)));
+        variables.push(("ENTRA_CONSENT_QUEUE_URL".to_owned(), format!("{}/123456789012/orders", self.aws_url)));
         variables.push(("ENTRA_CONSENT_EVENT_BUS".to_owned(), "default".to_owned()));
         variables
     }

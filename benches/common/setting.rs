@@ -27,8 +27,8 @@ pub(crate) fn environment(name: &str) -> Option<String> {
     }
 }
 
-/// `consent.toml` for an upstream at `url`. `extra_ca` is the path of a certificate authority.
-pub(crate) fn config_text(url: &str, kept: Kept, extra_ca: Option<&str>) -> String {
+/// `consent.toml` for an authority and a Graph at these addresses. `extra_ca` is the path of a certificate authority.
+pub(crate) fn config_text([authority, graph]: [&str; 2], kept: Kept, extra_ca: Option<&str>) -> String {
     let (keys, secret) = match kept {
         Kept::InEnvironment => (r#"{ env = "BENCH_KEYS" }"#, r#"{ env = "BENCH_APP_SECRET" }"#),
         Kept::InSecretsManager => (r#"{ aws = "bench/keys" }"#, r#"{ aws = "bench/app" }"#),
@@ -46,8 +46,8 @@ privacy_url = "https://northwind.example/privacy"
 secret = {keys}
 
 [clouds.bench]
-authority = "{url}"
-graph = "{url}"
+authority = "{authority}"
+graph = "{graph}"
 {extra_ca}
 
 [[apps]]

@@ -1,5 +1,6 @@
 //! AWS clients, each built on first use, so that a process that needs no AWS does not spend time on them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -15,6 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
 
+use crate::config;
 use crate::env::Roots;
 use crate::outbox::NotSent;
 
@@ -91,7 +93,8 @@ impl AwsClients {
             // The SDK fetches credentials with the same limits, so that no provider can block a request.
             let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits.clone());
             if self.roots == Roots::Embedded {
-                loader = loader.http_client(BuiltOnFirstCall(embedded_roots_client()));
+                let region = config::environment("AWS_REGION");
+                loader = loader.http_client(BuiltOnFirstCall(embedded_roots_client(region.as_deref())));
             }
             loader.load().await.into_builder().retry_config(retries()).build()
         };
@@ -137,8 +140,8 @@ impl HttpClient for BuiltOnFirstCall {
     }
 }
 
-fn embedded_roots_client() -> SharedHttpClient {
-    let trust = TrustStore::empty().with_pem_certificate(embedded_roots_pem());
+fn embedded_roots_client(region: Option<&str>) -> SharedHttpClient {
+    let trust = TrustStore::empty().with_pem_certificate(embedded_roots_pem(region).as_bytes());
     let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
     match TlsContext::builder().with_trust_store(trust).build() {
         Ok(context) => client.tls_context(context).build_https(),
@@ -147,15 +150,20 @@ fn embedded_roots_client() -> SharedHttpClient {
     }
 }
 
-/// The SDK takes certificates as PEM only.
-fn embedded_roots_pem() -> String {
-    let mut pem = String::new();
-    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
-        pem.push_str("-----BEGIN CERTIFICATE-----\n");
-        STANDARD.encode_string(certificate, &mut pem);
-        pem.push_str("\n-----END CERTIFICATE-----\n");
+/// The authorities of AWS's own services, in PEM: the five that amazontrust.com/repository recommends for a trust store of one's own.
+const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
+
+/// The authorities that AWS clients trust, in PEM, because the SDK takes nothing else. Reading all of Mozilla's would cost a cold start a
+/// millisecond. A China region gets them all, because we have no source for its own.
+fn embedded_roots_pem(region: Option<&str>) -> Cow<'static, str> {
+    if region.is_none_or(|region| !region.starts_with("cn-")) {
+        return AMAZON_ROOTS.into();
     }
-    pem
+    webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|certificate| pem(certificate)).collect::<String>().into()
+}
+
+fn pem(certificate: &[u8]) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(certificate))
 }
 
 #[cfg(test)]
@@ -166,9 +174,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_embedded_root_survives_the_way_through_pem() {
-        let pem = embedded_roots_pem();
-        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-        assert_eq!(read.unwrap(), webpki_root_certs::TLS_SERVER_ROOT_CERTS);
+    fn aws_is_trusted_by_its_own_roots_and_in_china_by_all() {
+        let read = |region| {
+            let pem = embedded_roots_pem(region);
+            CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap()
+        };
+        let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+        assert_eq!(read(Some("cn-north-1")), all);
+        let is_amazons = |certificate: &&CertificateDer<'_>| {
+            let (_, certificate) = x509_parser::parse_x509_certificate(certificate).unwrap();
+            let name = certificate.subject().to_string();
+            name.contains("CN=Amazon Root CA ") || name.contains("CN=Starfield Services Root Certificate Authority - G2")
+        };
+        let amazons: Vec<_> = all.iter().filter(is_amazons).cloned().collect();
+        assert_eq!(amazons.len(), 5);
+        // After an update of the authorities: UPDATE_ROOTS=1 cargo test --lib aws_is_trusted
+        if std::env::var_os("UPDATE_ROOTS").is_some() {
+            std::fs::write("src/aws/amazon_roots.pem", amazons.iter().map(|certificate| pem(certificate)).collect::<String>()).unwrap();
+        }
+        for region in [None, Some("eu-central-1"), Some("us-gov-west-1")] {
+            assert_eq!(read(region), amazons);
+        }
     }
 }
