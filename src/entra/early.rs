@@ -2,7 +2,7 @@
 //! while the check still waits for the first two.
 //!
 //! A client cannot be asked to connect: it connects when it sends a request. So a second client starts a request, and its connector begins
-//! to connect, keeps the connection in a [`Slot`] and fails. That request is never sent. The connector of the first client then takes the
+//! to connect, keeps the connection in a slot and fails. That request is never sent. The connector of the first client then takes the
 //! connection out of the slot.
 
 use std::fmt;
@@ -46,12 +46,29 @@ pub(super) async fn send_to<F: Future>(peer: Peer, sending: F) -> F::Output {
     PEER.scope(peer, sending).await
 }
 
+/// A value for each host.
+#[derive(Debug, Default)]
+struct PerPeer<T> {
+    authority: T,
+    graph: T,
+}
+
+impl<T> PerPeer<T> {
+    fn of(&self, peer: Peer) -> &T {
+        match peer {
+            Peer::Authority => &self.authority,
+            Peer::Graph => &self.graph,
+        }
+    }
+}
+
 /// Opens connections early for one client.
 #[derive(Debug)]
 pub(super) struct Early {
     opener: Client,
     slots: Arc<dyn AnySlots>,
-    used: Mutex<[(Peer, Option<OffsetDateTime>); 2]>,
+    /// When a host last answered.
+    answered: PerPeer<Mutex<Option<OffsetDateTime>>>,
 }
 
 impl Early {
@@ -60,22 +77,21 @@ impl Early {
     /// # Errors
     /// As [`reqwest::ClientBuilder::build`].
     pub(super) fn with_client(builder: impl Fn() -> reqwest::ClientBuilder) -> reqwest::Result<(Client, Self)> {
-        let slots = Arc::new(Slots { authority: Mutex::new(None), graph: Mutex::new(None) });
+        let slots = Arc::new(Slots(PerPeer { authority: Mutex::new(None), graph: Mutex::new(None) }));
         let layer = |role| EarlyLayer { slots: Arc::clone(&slots), role };
         let client = builder().connector_layer(layer(Role::Takes)).build()?;
         let opener = builder().pool_max_idle_per_host(0).connector_layer(layer(Role::Opens)).build()?;
-        Ok((client, Self { opener, slots, used: Mutex::new([(Peer::Authority, None), (Peer::Graph, None)]) }))
+        Ok((client, Self { opener, slots, answered: PerPeer::default() }))
     }
 
-    /// Notes that a request to a host was answered at `now`, so the client has a connection to it.
-    pub(super) fn note_used(&self, peer: Peer, now: OffsetDateTime) {
-        locked(&self.used).iter_mut().filter(|(used, _)| *used == peer).for_each(|(_, last)| *last = Some(now));
+    /// Notes that a host answered at `now`, so the client has a connection to it.
+    pub(super) fn note_answer(&self, peer: Peer, now: OffsetDateTime) {
+        *locked(self.answered.of(peer)) = Some(now);
     }
 
     /// Begins to connect to a host, unless the client answered to it less than `idle` ago and so still has a connection.
     pub(super) fn open(&self, peer: Peer, endpoints: &Endpoints, idle: Duration, now: OffsetDateTime) {
-        let last = locked(&self.used).iter().find(|(used, _)| *used == peer).and_then(|(_, last)| *last);
-        let has_connection = last.is_some_and(|last| last <= now && now - last < idle);
+        let has_connection = locked(self.answered.of(peer)).is_some_and(|last| last <= now && now - last < idle);
         if has_connection || self.slots.is_taken(peer) {
             return;
         }
@@ -103,21 +119,7 @@ impl<C> Drop for Opening<C> {
 }
 
 /// The early connection to each host.
-struct Slots<C> {
-    authority: Slot<C>,
-    graph: Slot<C>,
-}
-
-type Slot<C> = Mutex<Option<Opening<C>>>;
-
-impl<C> Slots<C> {
-    fn slot(&self, peer: Peer) -> &Slot<C> {
-        match peer {
-            Peer::Authority => &self.authority,
-            Peer::Graph => &self.graph,
-        }
-    }
-}
+struct Slots<C>(PerPeer<Mutex<Option<Opening<C>>>>);
 
 /// Slots whose type of connection has no public name.
 trait AnySlots: fmt::Debug + Send + Sync {
@@ -127,12 +129,12 @@ trait AnySlots: fmt::Debug + Send + Sync {
 
 impl<C: Send> AnySlots for Slots<C> {
     fn is_taken(&self, peer: Peer) -> bool {
-        locked(self.slot(peer)).is_some()
+        locked(self.0.of(peer)).is_some()
     }
 
     fn clear(&self) {
-        *locked(&self.authority) = None;
-        *locked(&self.graph) = None;
+        *locked(&self.0.authority) = None;
+        *locked(&self.0.graph) = None;
     }
 }
 
@@ -196,7 +198,7 @@ where
     fn call(&mut self, destination: R) -> Self::Future {
         let connecting = self.inner.call(destination);
         let Ok(peer) = PEER.try_get() else { return Box::pin(connecting) };
-        let mut slot = locked(self.early.slots.slot(peer));
+        let mut slot = locked(self.early.slots.0.of(peer));
         match (self.early.role, slot.take()) {
             (Role::Opens, _) => {
                 *slot = Some(Opening(tokio::spawn(async { timeout(CONNECT, connecting).await? })));

@@ -268,16 +268,16 @@ impl Http {
             Err(silence) => Err(silence),
         };
         match answer {
-            Ok(_) => self.note_used(kind.peer(), now),
+            Ok(_) => self.note_answer(kind.peer(), now),
             Err(Silence::TimedOut) => self.renew(generation),
             Err(_) => {}
         }
         Exchange { call: UpstreamCall { kind, status, millis: millis(started.elapsed()) }, correlation_id, max_age, answer }
     }
 
-    fn note_used(&self, peer: Peer, now: OffsetDateTime) {
+    fn note_answer(&self, peer: Peer, now: OffsetDateTime) {
         if let Some(early) = &locked(&self.current).1.early {
-            early.note_used(peer, now);
+            early.note_answer(peer, now);
         }
     }
 
@@ -307,8 +307,7 @@ impl Drop for EarlyConnections {
 
 /// TLS as reqwest sets it up, with the compiled-in authorities. Both clients of a cloud share it.
 fn embedded_roots_tls(extra_ca: Option<&[u8]>) -> Result<ClientConfig, ClientFault> {
-    let mut trusted = RootCertStore::empty();
-    trusted.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+    let mut trusted = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for certificate in CertificateDer::pem_slice_iter(extra_ca.unwrap_or_default()) {
         trusted.add(certificate.map_err(fault)?).map_err(fault)?;
     }
