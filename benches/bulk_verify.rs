@@ -113,7 +113,7 @@ fn main() -> Result<(), Failure> {
     let folder = folder()?;
     let pem = folder.join("authority.pem");
     std::fs::write(&pem, authority)?;
-    let config = setting::config_text(&upstream.url, Kept::InEnvironment, pem.to_str());
+    let config = setting::config_text([&upstream.url; 2], Kept::InEnvironment, pem.to_str());
     std::fs::write(folder.join("consent.toml"), config)?;
 
     println!("\nverify, {LATENCY:?} a call over TLS, {CONCURRENCY} tenants at a time; target ≤ 1.15");

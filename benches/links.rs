@@ -51,7 +51,7 @@ impl Folder {
     fn new() -> Result<Self, Failure> {
         let folder = Self(std::env::temp_dir().join(format!("entra-consent-bench-links-{}", std::process::id())));
         std::fs::create_dir_all(&folder.0)?;
-        std::fs::write(folder.0.join("consent.toml"), setting::config_text("http://127.0.0.1:9", Kept::InEnvironment, None))?;
+        std::fs::write(folder.0.join("consent.toml"), setting::config_text(["http://127.0.0.1:9"; 2], Kept::InEnvironment, None))?;
         Ok(folder)
     }
 

@@ -51,7 +51,7 @@ fn stage(microsoft: &str, authority: Option<&str>) -> Result<Stage, Failure> {
     if let Some(pem) = authority {
         std::fs::write(&path, pem)?;
     }
-    let text = setting::config_text([microsoft, microsoft], Kept::InEnvironment, authority.map(|_| &*name));
+    let text = setting::config_text([microsoft; 2], Kept::InEnvironment, authority.map(|_| &*name));
     // The configuration has read the authority, so the file is no longer needed.
     let config = Config::parse(&text, Path::new("bench.toml"), &setting::environment)?;
     if authority.is_some() {
