@@ -17,6 +17,7 @@
 //! | [`installation`] | wiring: the one place that builds clients |
 //! | [`approval`] | the use cases: the button, the callback, later visits and the worker's follow-up, all through one transition |
 //! | [`web`] | what a browser sees: router, pages, headers |
+//! | `texts` | every sentence for people, from `locales`, parsed on first use |
 //! | [`lambda`] | what arrives from Lambda: HTTP events made safe, queue batches, the runtime loop |
 //! | `serve`, `cli` | the server without AWS; the command line (feature `cli`) |
 //! | [`outbox`] | the interface for orders and outcome events that leave |
@@ -42,10 +43,10 @@ pub mod outbox;
 mod panics;
 pub mod record;
 pub mod secret;
-mod sentences;
 #[cfg(feature = "cli")]
 pub mod serve;
 mod sync;
 pub mod telemetry;
+mod texts;
 pub mod token;
 pub mod web;

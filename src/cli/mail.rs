@@ -2,13 +2,12 @@
 
 mod locale;
 
-use std::borrow::Cow;
 use std::fmt;
 
+use fluent_bundle::FluentArgs;
 use time::OffsetDateTime;
 
 pub(super) use self::locale::Locale;
-use self::locale::MailSentences;
 
 /// The first page behind a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,53 +45,48 @@ pub(super) struct Mail<'a> {
 
 impl Mail<'_> {
     /// The subject, one line.
-    pub(super) fn subject(&self, Locale(sentences): Locale) -> String {
-        self.filled(sentences, &sentences.subject)
+    pub(super) fn subject(&self, locale: Locale) -> String {
+        locale.text("subject", &self.arguments()).into_owned()
     }
 
     /// The text, with line feeds.
-    pub(super) fn text(&self, Locale(sentences): Locale) -> String {
+    pub(super) fn text(&self, locale: Locale) -> String {
         let mut out = String::with_capacity(2_048);
         // Writing into a string cannot fail.
-        let _ = self.write(&mut out, sentences);
+        let _ = self.write(&mut out, locale);
         out
     }
 
-    /// A sentence in which the mail's own texts replace the names in braces.
-    fn filled(&self, sentences: &MailSentences, sentence: &str) -> String {
-        // The names are between braces, so every second part is a name.
-        let parts = sentence.split(['{', '}']).enumerate().map(|(at, part)| match part {
-            "operator" if at % 2 == 1 => self.operator.into(),
-            "apps" if at % 2 == 1 => self.apps.join(", ").into(),
-            "name" if at % 2 == 1 => self.organisation.unwrap_or_default().into(),
-            "moment" if at % 2 == 1 => super::timestamp::minute(self.ends).into(),
-            "for_whom" if at % 2 == 1 => {
-                let whom = if self.organisation.is_some() { &sentences.for_name } else { &sentences.for_you };
-                self.filled(sentences, whom).into()
-            }
-            text => Cow::Borrowed(text),
-        });
-        parts.collect()
+    fn arguments(&self) -> FluentArgs<'_> {
+        let mut arguments = FluentArgs::new();
+        arguments.set("operator", self.operator);
+        arguments.set("apps", self.apps.join(", "));
+        arguments.set("named", if self.organisation.is_some() { "yes" } else { "no" });
+        arguments.set("organisation", self.organisation.unwrap_or_default());
+        arguments.set("moment", super::timestamp::minute(self.ends));
+        arguments
     }
 
-    fn write(&self, out: &mut impl fmt::Write, sentences: &MailSentences) -> fmt::Result {
-        writeln!(out, "{}\n\n{}\n", sentences.greeting, self.filled(sentences, &sentences.asks))?;
+    fn write(&self, out: &mut impl fmt::Write, locale: Locale) -> fmt::Result {
+        let arguments = self.arguments();
+        let text = |key| locale.text(key, &arguments);
+        writeln!(out, "{}\n\n{}\n", text("greeting"), text("asks"))?;
         for app in self.apps {
             writeln!(out, "  * {app}")?;
         }
-        writeln!(out, "\n{}\n\n1. {}\n\n{}\n", sentences.what_to_do, sentences.open_privately, self.link)?;
+        writeln!(out, "\n{}\n\n1. {}\n\n{}\n", text("what-to-do"), text("open-privately"), self.link)?;
         match self.leads {
-            Leads::ToOurPage => writeln!(out, "2. {} {}", sentences.read_our_page, sentences.sign_in)?,
-            Leads::ToMicrosoft => writeln!(out, "2. {}", sentences.sign_in)?,
+            Leads::ToOurPage => writeln!(out, "2. {} {}", text("read-our-page"), text("sign-in"))?,
+            Leads::ToMicrosoft => writeln!(out, "2. {}", text("sign-in"))?,
         }
-        writeln!(out, "3. {}\n\n{}\n", sentences.accept, sentences.pass_on)?;
-        writeln!(out, "{}\n", sentences.how_to_tell)?;
-        writeln!(out, "  * {} {}/", sentences.link_begins_with, self.link_origin)?;
-        writeln!(out, "  * {} {}/", sentences.sign_in_begins_with, self.login_origin)?;
-        writeln!(out, "  * {} {}\n", sentences.in_doubt, self.support)?;
-        writeln!(out, "{}\n", self.filled(sentences, &sentences.works_until))?;
+        writeln!(out, "3. {}\n\n{}\n", text("accept"), text("pass-on"))?;
+        writeln!(out, "{}\n", text("how-to-tell"))?;
+        writeln!(out, "  * {} {}/", text("link-begins-with"), self.link_origin)?;
+        writeln!(out, "  * {} {}/", text("sign-in-begins-with"), self.login_origin)?;
+        writeln!(out, "  * {} {}\n", text("in-doubt"), self.support)?;
+        writeln!(out, "{}\n", text("works-until"))?;
         if let Some(reference) = self.reference {
-            writeln!(out, "{} {reference}\n", sentences.our_reference)?;
+            writeln!(out, "{} {reference}\n", text("our-reference"))?;
         }
         writeln!(out, "{}", self.operator)
     }
@@ -100,7 +94,7 @@ impl Mail<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::locale::NoLocale;
+    use super::locale::UnknownLanguage;
     use super::*;
     use time::macros::datetime;
 
@@ -131,7 +125,7 @@ mod tests {
             assert_eq!(tag.parse(), Ok(locale(language)), "{tag}");
         }
         for tag in ["", "german", "deu", "xx", "-de"] {
-            assert_eq!(tag.parse::<Locale>(), Err(NoLocale::UnknownLanguage), "{tag}");
+            assert_eq!(tag.parse::<Locale>(), Err(UnknownLanguage), "{tag}");
         }
     }
 
@@ -162,10 +156,8 @@ mod tests {
 
             let bare = Mail { organisation: None, reference: None, leads: Leads::ToMicrosoft, ..mail() };
             let text = bare.text(locale);
-            assert!(
-                !text.contains("Contoso") && !text.contains(&*locale.0.our_reference) && !text.contains(&*locale.0.read_our_page),
-                "{text}"
-            );
+            let absent = ["our-reference", "read-our-page"].map(|key| locale.text(key, &bare.arguments()));
+            assert!(!text.contains("Contoso") && absent.iter().all(|absent| !text.contains(&**absent)), "{text}");
         }
     }
 

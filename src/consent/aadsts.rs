@@ -1,13 +1,11 @@
-//! Microsoft's AADSTS codes: the meaning of each in a callback, its meaning as the token endpoint's answer to *us*, and our words for
-//! people.
+//! Microsoft's AADSTS codes: the meaning of each in a callback, and its meaning as the token endpoint's answer to *us*.
 //!
 //! Microsoft asks programs to branch on the OAuth `error`, because the numbers may change. We need the numbers anyway: one OAuth error
 //! covers both our fault and the tenant's (protocol reference §0.7). The table is closed: a code outside it means *unknown*, never a
 //! success and never the tenant's fault.
 //!
 //! The table has every code of Microsoft's published error reference that a consent visitor or our token request can meet, and codes from
-//! public reports. `aadsts.ftl` has the words and the source of each code. `UPDATE_DOCS=1 cargo test aadsts` writes `docs/aadsts.md` from
-//! both.
+//! public reports. `locales` has the words for each, and the source of each code.
 
 use std::fmt;
 
@@ -15,7 +13,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ids::ResourceId;
 use super::owner::Owner;
-use crate::sentences::Sentences;
 
 /// The number of an AADSTS code. JSON contains it as a number, like Microsoft's `error_codes`; people see `AADSTS65004`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -227,34 +224,20 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What Microsoft reported, in one neutral sentence for the tenant's administrator. "We" is the operator, who sent the link. Pages show
-    /// the number next to the words, not in them.
-    pub(crate) fn admin(self) -> &'static str {
-        let of_code = || sentence(&format!("aadsts-{}", self.code?.number()));
-        sentence(&format!("what-{}", self.key)).or_else(of_code).unwrap_or_default()
+    /// The code; `None` for [`UNKNOWN`].
+    pub(crate) const fn code(self) -> Option<AadstsCode> {
+        self.code
     }
 
-    /// One next step, from the administrator's point of view.
-    pub(crate) fn next(self) -> &'static str {
-        sentence(&format!("next-{}", self.key)).unwrap_or_default()
+    /// The key of the row's texts.
+    pub(crate) const fn key(self) -> &'static str {
+        self.key
     }
 
     /// Whether a resource that the app needs is missing or switched off.
     pub(crate) const fn is_about_resource(self) -> bool {
         matches!(self.token, Obstacle::ResourceMissing(_) | Obstacle::ResourceDisabled(_))
     }
-
-    /// One line for the operator.
-    pub(crate) fn operator(self) -> &'static str {
-        sentence(&format!("operator-{}", self.key)).unwrap_or_default()
-    }
-}
-
-/// A test checks that the file and the table have the same keys.
-static SENTENCES: Sentences = Sentences::of(include_str!("aadsts.ftl"));
-
-fn sentence(key: &str) -> Option<&'static str> {
-    SENTENCES.get(key)
 }
 
 /// The entry of a code; [`UNKNOWN`] for a code that the table does not have.
@@ -283,7 +266,7 @@ pub(crate) fn lookup_in_callback(code: AadstsCode, class: ErrorClass) -> Entry {
     if is_of_credential(entry.token) { UNKNOWN } else { entry }
 }
 
-fn is_of_credential(token: Obstacle) -> bool {
+pub(crate) fn is_of_credential(token: Obstacle) -> bool {
     matches!(token, Obstacle::OwnCredential | Obstacle::StaleCredential)
 }
 
@@ -494,13 +477,18 @@ static TABLE: &[Row] = &[
     row("on-behalf-of", C::Unknown, M::UnknownRefusal, Owner::Operator, P::Token, &[7_000_114]),
 ];
 
+/// Every entry, for tests of the table and of its texts.
+#[cfg(test)]
+pub(crate) fn everything() -> impl Iterator<Item = Entry> {
+    let of_row = |(entry, codes): &'static Row| codes.iter().map(|number| Entry { code: Some(AadstsCode(*number)), ..*entry });
+    TABLE.iter().flat_map(of_row).chain([UNKNOWN])
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fmt::Write as _;
 
     use super::*;
-    use crate::sentences::tests::checked_keys;
     use ErrorClass::*;
 
     /// Every code of Microsoft's published error reference (2024-04-24 and 2025-02) that a consent visitor or our token request can meet,
@@ -533,11 +521,6 @@ mod tests {
         AadstsCode::from_number(number.into()).unwrap()
     }
 
-    fn everything() -> impl Iterator<Item = Entry> {
-        let of_row = |(entry, codes): &'static Row| codes.iter().map(|number| Entry { code: Some(code(*number)), ..*entry });
-        TABLE.iter().flat_map(of_row).chain([UNKNOWN])
-    }
-
     #[test]
     fn the_table_has_exactly_the_codes_of_the_reference() {
         let table: BTreeSet<u32> = TABLE.iter().flat_map(|(_, codes)| *codes).copied().collect();
@@ -551,75 +534,6 @@ mod tests {
             assert_eq!(classes.len(), if *number == 650_051 { 2 } else { 1 }, "{number}");
         }
         assert_eq!(all_of(code(650_051)).map(|entry| entry.class).collect::<Vec<_>>(), [Unknown, AppMisconfigured]);
-    }
-
-    #[test]
-    fn the_data_file_has_exactly_the_sentences_of_the_table() {
-        let mut wanted = BTreeSet::new();
-        for entry in everything() {
-            wanted.extend([format!("next-{}", entry.key), format!("operator-{}", entry.key)]);
-            let own = format!("what-{}", entry.key);
-            wanted.insert(if SENTENCES.get(&own).is_some() { own } else { format!("aadsts-{}", entry.code.unwrap().number()) });
-        }
-        assert_eq!(checked_keys(&SENTENCES).into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), wanted);
-    }
-
-    #[test]
-    fn every_text_is_one_short_plain_piece_that_ends_with_a_full_stop() {
-        for entry in everything() {
-            for text in [entry.admin(), entry.next(), entry.operator()] {
-                assert!(text.ends_with('.') && !text.ends_with(".."), "{text}");
-                assert!(text.chars().count() <= 160, "{} {text}", text.chars().count());
-                assert!(text.starts_with(|c: char| c.is_ascii_uppercase()) || text.starts_with("requiredResourceAccess"), "{text}");
-                assert!(!text.contains(['{', '}', '<', '>', '|', '\n', '!']) && !text.contains("  ") && text.is_ascii(), "{text}");
-                assert!(!text.to_lowercase().contains("todo") && !text.contains("AADSTS"), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_the_administrator_reads_is_one_sentence_without_blame_alarm_or_jargon() {
-        const UNFIT: &[&str] = &[
-            "tenant",
-            "principal",
-            "claim",
-            "oauth",
-            "token",
-            "scope",
-            "endpoint",
-            "error",
-            "failed",
-            "failure",
-            "invalid",
-            "illegal",
-            "denied",
-            "forbidden",
-            "fatal",
-            "mistake",
-            "you must",
-            "your fault",
-            "sorry",
-            "oops",
-            "organization",
-        ];
-        for entry in everything() {
-            for text in [entry.admin(), entry.next()] {
-                assert!(!text.trim_end_matches('.').contains(". "), "{text}");
-                // The reader needs this command by its exact name, so its words do not count.
-                let text = text.replace("New-MgServicePrincipal", "");
-                for word in UNFIT {
-                    assert!(!text.to_lowercase().contains(word), "{word:?} in {text}");
-                }
-            }
-            assert!(!entry.operator().contains("organization"), "{}", entry.operator());
-        }
-    }
-
-    #[test]
-    fn what_is_ours_to_mend_gives_the_administrator_nothing_to_do() {
-        for entry in everything().filter(|entry| entry.owner == Owner::Operator && entry.class == AppMisconfigured) {
-            assert!(entry.next().starts_with("Nothing for you to do"), "{}", entry.next());
-        }
     }
 
     #[test]
@@ -883,52 +797,5 @@ mod tests {
         for bad in ["0", "-1", "4294967296", "1.5", "\"65004\"", "null"] {
             assert!(serde_json::from_str::<AadstsCode>(bad).is_err(), "{bad}");
         }
-    }
-
-    fn document() -> String {
-        let mut text = String::from(
-            "# AADSTS codes\n\n\
-             What `entra-consent` makes of Microsoft's codes. Written from the table in `src/consent/aadsts.rs` and the words in\n\
-             `src/consent/aadsts.ftl` by `UPDATE_DOCS=1 cargo test aadsts`; a test holds them equal. The file with the words also has the source\n\
-             of each code.\n\n\
-             * **In a callback**: the outcome if we see nothing better at Microsoft. A callback is a claim: we check the tenant every time. A\n  \
-               code about our own credential is not genuine there, so it means `unknown`.\n\
-             * **At the token endpoint**: what the code means if Microsoft refuses our own request about a tenant.\n\
-             * **Where**: the place where Microsoft sends the code: `callback` (with Microsoft's pages), `token`, or `both`.\n\
-             * **Move**: who has to act: the tenant's `admin`, the `user` signing in, the `operator` of this service, the `app_owner`, `microsoft`.\n\
-             * **Administrator**: the sentence and the next step on the page, where \"we\" is the operator. **Operator**: the line in lists and records.\n\n\
-             The words are ours. `https://login.microsoftonline.com/error?code=N` shows Microsoft's own for code N.\n\n\
-             | Code | In a callback | At the token endpoint | Where | Move | Administrator | Operator |\n\
-             | --- | --- | --- | --- | --- | --- | --- |\n",
-        );
-        let mut entries: Vec<_> = everything().collect();
-        entries.sort_by_key(|entry| entry.code.map_or(u32::MAX, AadstsCode::number));
-        for entry in entries {
-            let code = entry.code.map_or_else(|| "any other".to_owned(), |code| code.number().to_string());
-            let class = if is_of_credential(entry.token) { Unknown } else { entry.class }.name();
-            let place = match entry.place {
-                Channel::Callback => "callback",
-                Channel::Token => "token",
-                Channel::Both => "both",
-            };
-            let owner = match entry.owner {
-                Owner::Admin => "admin",
-                Owner::Visitor => "user",
-                owner => owner.name(),
-            };
-            let (token, admin, next, operator) = (entry.token.name(), entry.admin(), entry.next(), entry.operator());
-            writeln!(text, "| {code} | {class} | {token} | {place} | {owner} | {admin} *{next}* | {operator} |").unwrap();
-        }
-        text
-    }
-
-    #[test]
-    fn the_document_of_the_codes_says_what_the_table_says() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/aadsts.md");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(path, document()).unwrap();
-        }
-        let written = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(written == document(), "docs/aadsts.md is out of date: UPDATE_DOCS=1 cargo test aadsts");
     }
 }

@@ -210,44 +210,6 @@ impl Outcome {
     pub(crate) fn cause(self, obstacle: Option<Obstacle>) -> Option<&'static str> {
         obstacle.filter(|obstacle| self == Self::BlockedByPolicy && *obstacle == Obstacle::TenantBlocked).map(Obstacle::name)
     }
-
-    /// One line for the operator's list of tenants.
-    pub(crate) fn msp_line(self) -> &'static str {
-        match self {
-            Self::Granted => "Approved and verified: every required permission was seen at Microsoft.",
-            Self::GrantedInPart => "Approved in part: required permissions are missing. Send the link again, or grant them in the portal.",
-            Self::GrantedInExcess => "Approved and verified, with more permissions than the profile lists. Review the excess.",
-            Self::GrantedUnseen => "The app is in the tenant, but its permissions are not visible to the verifier. Not counted as granted.",
-            Self::Disabled => "The app is disabled in the tenant (AADSTS7000112). An administrator there has to enable it.",
-            Self::Pending => "Nothing seen at Microsoft yet. Another look can show it.",
-            Self::NotFound => "Nothing was seen within 24 hours. Ask the customer whether the approval was finished.",
-            Self::Declined => "Declined, cancelled, or sent for approval inside the tenant. Only Microsoft's request list can tell which.",
-            Self::NotAnAdmin => "The account could not approve this. The link has to reach an administrator.",
-            Self::WrongAccount => {
-                "Signed in with an account that does not belong to the tenant, or could not sign in. The same link can be used again."
-            }
-            Self::BlockedByPolicy => {
-                "A policy of the tenant stopped the approval or our look at it (Conditional Access, assignment, device)."
-            }
-            Self::AppMisconfigured => "The link or the app registration has to be mended before this tenant can approve it.",
-            Self::Unknown => "Microsoft gave an error that says nothing lasting, or one not in the table. See the code and the trace id.",
-            Self::ApprovalRequested => "A user's request for approval is open in the tenant. A reviewer there decides.",
-            Self::OperatorFault => "OUR credential, settings or request could not be used. Mend it: no tenant can be verified.",
-            Self::TenantNotFound => "The tenant does not exist in this cloud. The link was made for a wrong id or a wrong cloud.",
-            Self::Unavailable => "Microsoft did not answer, or not completely. Nothing is known; look again.",
-            Self::WrongTenant => "Another tenant came back than the link was made for. Nobody was asked about either.",
-            Self::LinkExpired => "A genuine link was used after its end. Send a new one.",
-            Self::LinkDamaged => "A callback whose ticket cannot be read: damaged, cut or forged.",
-            Self::LinkRevoked => "A link that was taken back was used.",
-            Self::Unsolicited => "A callback without a ticket: approved in the portal, or typed by somebody.",
-            Self::Revoked => "Was granted and is no longer: the approval was withdrawn or the app deleted.",
-            Self::Reduced => "Was granted, and some required permissions are gone. A repeated approval can do this.",
-            Self::Enlarged => "Was granted, and now holds more permissions than the profile lists. Review the excess.",
-            Self::TenantGone => "The tenant existed and is gone.",
-            Self::AwaitingConfirmation => "A link for any tenant was used. Confirm that the tenant is the one you mean.",
-            Self::ReportedUnverified => "Reported as approved, and nobody may look: no approved verifier in this tenant.",
-        }
-    }
 }
 
 /// The meaning of an error claim if Microsoft shows nothing.

@@ -3,28 +3,26 @@
 use super::permission_table::PermissionKind;
 use super::permissions::NamedPermission;
 
-/// A part of a tenant that a verifier can get access to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Right {
-    /// Service principals and their application permissions.
-    Applications,
-    /// Delegated permission grants.
-    DelegatedGrants,
-    /// The organisation's display name.
-    Organisation,
-    /// The policy on what users may approve for themselves.
-    Policies,
-    /// Approval requests that wait for a reviewer.
-    ApprovalRequests,
-    /// Who approved the app, and when.
-    AuditLog,
+named! {
+    all
+    /// A part of a tenant that a verifier can get access to. The most useful first.
+    pub(crate) enum Right {
+        /// Service principals and their application permissions.
+        Applications = "applications",
+        /// Delegated permission grants.
+        DelegatedGrants = "delegated_grants",
+        /// The organisation's display name.
+        Organisation = "organisation",
+        /// The policy on what users may approve for themselves.
+        Policies = "policies",
+        /// Approval requests that wait for a reviewer.
+        ApprovalRequests = "approval_requests",
+        /// Who approved the app, and when.
+        AuditLog = "audit_log",
+    }
 }
 
 impl Right {
-    /// All rights, the most useful first.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Applications, Self::DelegatedGrants, Self::Organisation, Self::Policies, Self::ApprovalRequests, Self::AuditLog];
-
     /// The permissions that give access to this part, the least powerful first.
     pub(crate) const fn permissions(self) -> (&'static str, &'static [&'static str]) {
         match self {
@@ -50,34 +48,6 @@ impl Right {
         std::iter::once(least).chain(others.iter().copied()).find(|permission| has(permission))
     }
 
-    /// What access to this part makes visible, in a few words for people.
-    pub(crate) const fn shows(self) -> &'static str {
-        match self {
-            Self::Applications => {
-                "whether an app is there and switched on, which application permissions it was given, and in your own tenant its registration"
-            }
-            Self::DelegatedGrants => "delegated permissions",
-            Self::Organisation => "the organisation's name",
-            Self::Policies => "what users of a tenant may approve for themselves",
-            Self::ApprovalRequests => "approval requests that wait for a reviewer",
-            Self::AuditLog => "who approved and when, in the tenant's own audit log",
-        }
-    }
-
-    /// What stays hidden without access to this part, in a few words for people.
-    pub(crate) const fn without(self) -> &'static str {
-        match self {
-            Self::Applications => "Of an app that verifies itself only the permissions in its own token are seen; of any other nothing.",
-            Self::DelegatedGrants => {
-                "Delegated permissions stay unseen: where one is required, the outcome is `granted_unseen` and never `granted`."
-            }
-            Self::Organisation => "Pages and tables call the customer by your label, or by its id.",
-            Self::Policies => "The watch page of a companion app cannot say whether an administrator is needed at all.",
-            Self::ApprovalRequests => "A request for approval looks like a cancel: `declined` in the place of `approval_requested`.",
-            Self::AuditLog => "Who approved is known to the customer alone; no outcome depends on it.",
-        }
-    }
-
     /// The right whose least permission would show all of these. `None` for an empty list.
     pub(crate) fn to_see(unseen: &[NamedPermission]) -> Option<Self> {
         if unseen.iter().any(|permission| permission.kind == PermissionKind::Delegated) {
@@ -97,7 +67,7 @@ mod tests {
 
     #[test]
     fn every_permission_that_carries_a_right_is_one_that_microsoft_publishes() {
-        for right in Right::ALL {
+        for &right in Right::ALL {
             let (least, others) = right.permissions();
             for permission in others.iter().chain([&least]) {
                 let known = permission_table::by_value(ResourceId::GRAPH, PermissionKind::Application, permission);

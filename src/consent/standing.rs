@@ -72,22 +72,6 @@ impl TenantStatus {
         matches!(self, Self::CheckRefused | Self::Outcome(Outcome::Unavailable | Outcome::OperatorFault))
     }
 
-    /// One line for the operator's list of tenants.
-    pub(crate) fn line(self) -> &'static str {
-        match self {
-            Self::Outcome(outcome) => outcome.msp_line(),
-            Self::Absent => "Not approved: Microsoft answered, and no required permission is there. Send the link.",
-            Self::PresentUnseen => {
-                "The app is in the tenant, and its permissions are not visible to whoever asked. It may be approved or not."
-            }
-            Self::VerifierMissing => "The app that checks this one is not approved in the tenant. Send the link of that app first.",
-            Self::CheckRefused => {
-                "Microsoft refused our check for a reason that we do not know. Look at the code: nothing is known of the tenant."
-            }
-            Self::Unverifiable => "Nobody may look: whoever asked is not approved in this tenant, or may not read it.",
-        }
-    }
-
     /// Who can change the status.
     #[must_use]
     pub fn turn(self) -> Owner {
@@ -162,7 +146,6 @@ mod tests {
         for &verdict in Verdict::ALL {
             let standing = TenantStatus::of(verdict);
             assert_eq!(standing.turn() == Owner::Nobody, standing.is_granted(), "{verdict:?}");
-            assert!(!standing.line().is_empty());
         }
     }
 }

@@ -3,14 +3,14 @@
 mod report;
 mod watch;
 
-use maud::{Markup, html};
+use maud::{Markup, Render as _, html};
 use time::OffsetDateTime;
 
 pub use self::report::{ChainState, ReportPage, ReportStep, report, report_json};
 pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_json};
 use super::pages::{Branding, Moment, PageMarks, copyable, shell, verdict};
 use super::users_approval::UsersMayApprove;
-use super::words::{self, Names, Template};
+use super::words::{self, INVITATION, LETTERS, Names, PageText};
 use crate::config::{Companion, Publisher};
 use crate::consent::ids::ClientId;
 use crate::consent::outcome::Tone;
@@ -84,24 +84,24 @@ pub struct InvitationPage<'a> {
 #[must_use]
 pub fn invitation(page: &InvitationPage<'_>) -> Markup {
     let names = page.names();
-    let title = Template(match page.steps.as_slice() {
-        [_] => "{operator} asks you to approve {app}",
-        _ => "{operator} asks you to approve several apps",
+    let title = INVITATION.text(match page.steps.as_slice() {
+        [_] => "title",
+        _ => "title-several",
     });
     let eyebrow = page.chain.map(|chain| html! { bdi { (chain) } });
     let body = html! {
-        (verdict(Tone::Act, title, names, eyebrow))
+        (verdict(Tone::Act, &title, names, eyebrow))
         (account_first(page))
         (who_asks(page))
         @match page.steps.as_slice() {
             [only] => {
                 section.step data-step=(only.id) aria-labelledby="step-1" {
-                    h2 #step-1 { (Template("What {app} asks for").fill(names)) }
+                    h2 #step-1 { (INVITATION.text("asks-for").fill(names)) }
                     (asks_for(page.branding, only))
                 }
                 (what_happens_next(page))
                 (genuine(page))
-                div.go { (button(only.id, &html! { "Continue to Microsoft" }, true)) }
+                div.go { (button(only.id, &INVITATION.text("continue").render(), true)) }
             }
             several => {
                 (what_happens_next(page))
@@ -110,7 +110,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
             }
         }
     };
-    shell(page.branding, title, names, PageMarks { page: Some("invitation"), ..PageMarks::default() }, Tone::Act, &body)
+    shell(page.branding, &title, names, PageMarks { page: Some("invitation"), ..PageMarks::default() }, Tone::Act, &body)
 }
 
 impl<'a> InvitationPage<'a> {
@@ -132,15 +132,12 @@ impl<'a> InvitationPage<'a> {
 fn account_first(page: &InvitationPage<'_>) -> Markup {
     html! {
         section.next aria-labelledby="first" {
-            h2 #first { "First: use your administrator account" }
-            p {
-                "It is often not the account with which you read mail. It needs one of these roles: "
-                strong { (words::roles(page.role())) } "."
-            }
-            p { "A private window (also called InPrivate or Incognito) lets you choose the account. This is the link to copy into it:" }
+            h2 #first { (INVITATION.text("account-first")) }
+            p { (INVITATION.text("account-roles").with("roles", html! { strong { (words::roles(page.role())) } })) }
+            p { (INVITATION.text("account-private-window")) }
             (copyable(page.address))
             details {
-                summary { "Not an administrator? Send them this" }
+                summary { (INVITATION.text("pass-on")) }
                 (letter(page))
             }
         }
@@ -149,40 +146,54 @@ fn account_first(page: &InvitationPage<'_>) -> Markup {
 
 /// A message that a reader without the role can copy and send to an administrator.
 fn letter(page: &InvitationPage<'_>) -> Markup {
+    let names = page.names();
+    let asks = LETTERS
+        .text(if page.organisation.is_some() { "asks-for-named" } else { "asks" })
+        .with("organisation", page.organisation.unwrap_or_default())
+        .with("apps", listed(&page.steps))
+        .with("roles", words::roles(page.role()).render());
     html! {
         pre.copy {
-            "Hello,\n\n"
-            bdi { (page.branding.operator) } " asks our organisation"
-            @if let Some(organisation) = page.organisation { " (" bdi { (organisation) } ")" }
-            " to approve "
-            @for (at, step) in page.steps.iter().enumerate() {
-                @if at > 0 { @if at + 1 == page.steps.len() { " and " } @else { ", " } }
-                bdi { (step.app) }
-            }
-            " at Microsoft. This takes an administrator: " (words::roles(page.role())) ".\n\n"
-            "Please open this link in a private window, and sign in with your administrator account:\n"
+            (LETTERS.text("greeting")) "\n\n"
+            (asks.fill(names)) "\n\n"
+            (LETTERS.text("open-link")) "\n"
             bdi { (page.address) } "\n\n"
-            "The page says what is asked for and how to tell that it is genuine. If in doubt, call "
-            bdi { (page.branding.operator) } " on the number we already have."
-            @if let Some(end) = Moment::of(page.expires_at) { " The link works until " (end.human) "." }
+            (LETTERS.text("how-to-tell").fill(names))
+            @if let Some(end) = Moment::of(page.expires_at) { " " (LETTERS.text("works-until").with("end", end.human)) }
         }
     }
+}
+
+/// The apps as a part of a sentence.
+fn listed(steps: &[Step<'_>]) -> Markup {
+    let mut apps = html! {};
+    for (at, step) in steps.iter().enumerate() {
+        apps = match at {
+            0 => html! { bdi { (step.app) } },
+            at if at + 1 == steps.len() => LETTERS.text("apps-and-last").with("before", apps).with("last", step.app).render(),
+            _ => LETTERS.text("apps-and-next").with("before", apps).with("next", step.app).render(),
+        };
+    }
+    apps
 }
 
 fn who_asks(page: &InvitationPage<'_>) -> Markup {
     let names = page.names();
     html! {
         dl.facts {
-            dt { "Who asks" }
+            dt { (INVITATION.text("who-asks")) }
             dd { bdi { (page.branding.operator) } }
-            dt { "For" }
+            dt { (INVITATION.text("for-organisation")) }
             dd {
                 @match page.organisation {
-                    Some(name) => { bdi { (name) } " " span.quiet { (Template("(as named by {operator})").fill(names)) } }
-                    None => { "your organisation " span.quiet { (Template("({operator} gave no name in this link)").fill(names)) } }
+                    Some(name) => { bdi { (name) } " " span.quiet { (INVITATION.text("named-by-operator").fill(names)) } }
+                    None => {
+                        @let note = html! { span.quiet { (INVITATION.text("unnamed-organisation-note").fill(names)) } };
+                        (INVITATION.text("unnamed-organisation").with("note", note))
+                    }
                 }
             }
-            dt { @if page.steps.len() == 1 { "App" } @else { "Apps" } }
+            dt { (INVITATION.text(if page.steps.len() == 1 { "app" } else { "apps" })) }
             dd {
                 @match page.steps.as_slice() {
                     [only] => (about_app(page.branding, only)),
@@ -190,7 +201,7 @@ fn who_asks(page: &InvitationPage<'_>) -> Markup {
                 }
             }
             @if let Some(end) = Moment::of(page.expires_at) {
-                dt { "Link works until" }
+                dt { (INVITATION.text("link-works-until")) }
                 dd { (end) }
             }
         }
@@ -202,19 +213,16 @@ fn about_app(branding: Branding<'_>, step: &Step<'_>) -> Markup {
         bdi { (step.app) }
         @if let Some(purpose) = step.purpose { br; span.quiet { bdi { (purpose) } } }
         @if let Some(companion) = step.companion {
-            br; span.quiet { (published_by(companion)) ", not by " bdi { (branding.operator) } }
+            br; span.quiet { (published_by(companion).fill(branding.names())) }
         }
-        br; span.quiet { "Application ID " code { (step.client_id) } }
+        br; span.quiet { (INVITATION.text("application-id").with("id", html! { code { (step.client_id) } })) }
     }
 }
 
-fn published_by(companion: CompanionStep<'_>) -> Markup {
-    html! {
-        @match companion.publisher {
-            Some(publisher) => { "published by " bdi { (publisher) } }
-            None => "published by another company",
-        }
-    }
+fn published_by(companion: CompanionStep<'_>) -> PageText<'_> {
+    INVITATION
+        .text(if companion.publisher.is_some() { "published-by" } else { "published-by-other" })
+        .with("publisher", companion.publisher.unwrap_or_default())
 }
 
 /// What an approval of one app means: its permissions, next to the lines that Microsoft's page will show.
@@ -227,33 +235,21 @@ fn asks_for(branding: Branding<'_>, step: &Step<'_>) -> Markup {
     };
     html! {
         @if let Some(companion) = step.companion { (of_somebody_else(companion)) }
-        p { "Microsoft's page lists the lines in quotation marks, in the language of your account. It may add lines about signing in." }
+        p { (INVITATION.text("microsoft-lists")) }
         @for resource in step.permissions.iter().filter(|resource| asked(resource)) {
             div.permissions {
                 h3 { bdi { (resource.name) } }
                 @for kind in [PermissionKind::Application, PermissionKind::Delegated] { (of_kind(resource, kind, step.asked_by_name)) }
             }
         }
-        @if has(FAR) {
-            p.quiet { (Template("\"Far-reaching\" is our own mark: it opens mail, files, the directory, groups, profiles, audit or security data of everybody, or changes something for everybody. {operator} can tell you what it is needed for.").fill(names)) }
-        }
-        @if has(UNKNOWN) {
-            p.quiet { (Template("\"Not known to us\": our list of Microsoft's permissions does not have it. {operator} can tell you what it allows.").fill(names)) }
-        }
+        @if has(Some(Reach::Far)) { p.quiet { (INVITATION.text("mark-far-note").fill(names)) } }
+        @if has(Some(Reach::Unknown)) { p.quiet { (INVITATION.text("mark-unknown-note").fill(names)) } }
     }
 }
 
-const FAR: Option<&str> = Some("Far-reaching");
-const UNKNOWN: Option<&str> = Some("Not known to us");
-
 /// Our mark on a permission that is asked for.
-fn marked(resource: &ExpectedResource, permission: &ExpectedPermission) -> Option<&'static str> {
-    match reach(resource.resource, permission) {
-        _ if permission.need == Need::Forbidden => None,
-        Reach::Far => FAR,
-        Reach::Unknown => UNKNOWN,
-        Reach::Ordinary => None,
-    }
+fn marked(resource: &ExpectedResource, permission: &ExpectedPermission) -> Option<Reach> {
+    Some(reach(resource.resource, permission)).filter(|reach| permission.need != Need::Forbidden && *reach != Reach::Ordinary)
 }
 
 fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: bool) -> Markup {
@@ -261,13 +257,13 @@ fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: boo
         resource.permissions.iter().filter(|permission| permission.kind == kind && permission.need != Need::Forbidden).collect();
     html! {
         @if !asked.is_empty() {
-            p.kind { (words::exercised(kind)) ":" }
+            p.kind { (words::exercised(kind)) }
             ul {
                 @for permission in asked {
                     li data-permission=(kind.name()) {
                         (line(resource, permission))
-                        @if let Some(mark) = marked(resource, permission) { " " span.mark { (mark) } }
-                        @if permission.need == Need::Optional { " " span.quiet { @if asked_by_name { "(not required)" } @else { "(may be listed; not required)" } } }
+                        @if let Some(mark) = marked(resource, permission) { " " span.mark { (INVITATION.text(if mark == Reach::Far { "mark-far" } else { "mark-unknown" })) } }
+                        @if permission.need == Need::Optional { " " span.quiet { (INVITATION.text(if asked_by_name { "not-required" } else { "may-be-listed" })) } }
                         @if let Some(words) = words::permission_words(resource.resource, kind, &permission.value) { p { (words) } }
                     }
                 }
@@ -298,8 +294,8 @@ fn of_somebody_else(companion: CompanionStep<'_>) -> Markup {
 fn ews() -> Markup {
     html! {
         p.ews {
-            strong { "An approval is not yet working mail." }
-            " Microsoft is switching off Exchange Web Services, a way in which this app reaches mailboxes: blocked from 1 October 2026 in every organisation that has not put the app on its list of those allowed, and gone on 1 April 2027."
+            strong { (INVITATION.text("ews-warning")) }
+            " " (INVITATION.text("ews-dates"))
         }
     }
 }
@@ -310,80 +306,66 @@ fn what_happens_next(page: &InvitationPage<'_>) -> Markup {
     let several = page.steps.len() > 1;
     html! {
         section.happens aria-labelledby="happens" {
-            h2 #happens { "What happens next" }
+            h2 #happens { (INVITATION.text("happens")) }
             ol {
-                li { "You press a button on this page. Where we can, we first look whether the approval is there already; if so, we tell you, and nothing else happens." }
+                li { (INVITATION.text("happens-button")) }
                 @if companions < page.steps.len() {
-                    li { "Microsoft's page opens. You sign in, read what it lists, and press Accept or Cancel. Nothing is approved before you press Accept." }
-                    li { "Microsoft sends you back to us. We ask Microsoft whether the approval is there, and show you what it answers." }
+                    li { (INVITATION.text("happens-microsoft")) }
+                    li { (INVITATION.text("happens-back")) }
                 }
                 @if companions > 0 {
-                    li {
-                        @if several {
-                            "For an app that is not from " bdi { (names.operator) } ", a page of ours comes first. It opens Microsoft's page in a new tab and looks for the approval, since Microsoft does not send you back to us."
-                        } @else {
-                            "A page of ours comes next. It opens Microsoft's page in a new tab, where you sign in, read what is listed, and press Accept or Cancel. Nothing is approved before you press Accept. Our page looks for the approval, since Microsoft does not send you back to us."
-                        }
-                    }
+                    li { (INVITATION.text(if several { "happens-companions" } else { "happens-companion" }).fill(names)) }
                 }
                 @if several {
-                    li { "Then the next app, in the order shown. Each step can be repeated, and you can go on another day with the same link." }
+                    li { (INVITATION.text("happens-several")) }
                 }
             }
         }
     }
 }
-
-/// If Microsoft has not verified the publisher, its page says "unverified". This alone is no reason to cancel.
-const UNVERIFIED: &str = "Beside the name, Microsoft shows the publisher, or \"unverified\" where it has not verified one.";
 
 fn genuine(page: &InvitationPage<'_>) -> Markup {
     let names = page.names();
-    let next_page = if page.steps.iter().any(|step| step.companion.is_some()) { "Microsoft's page" } else { "The next page" };
+    let has_companion = page.steps.iter().any(|step| step.companion.is_some());
+    let next_page =
+        INVITATION.text(if has_companion { "genuine-microsoft-page" } else { "genuine-next-page" }).with("place", place(page.login_host));
+    let publisher = page.steps.first().and_then(|step| step.companion?.publisher);
+    let must_name = INVITATION
+        .text(match page.steps.as_slice() {
+            [_] if publisher.is_some() => "genuine-names-publisher",
+            [_] => "genuine-names-app",
+            _ => "genuine-names-step",
+        })
+        .with("publisher", publisher.unwrap_or_default());
+    let shown = match page.steps.as_slice() {
+        [Step { publisher: Some(publisher), .. }] => shown_as(publisher),
+        _ => INVITATION.text("publisher-shown"),
+    };
     html! {
         section.genuine aria-labelledby="genuine" {
-            h2 #genuine { "How to tell this is genuine" }
+            h2 #genuine { (INVITATION.text("genuine")) }
             ul {
-                li { (Template("Call {operator} on the number you already have, not on one from a mail or from this page, and ask whether they sent it.").fill(names)) }
-                li {
-                    (next_page) " must be at " code { "https://" (page.login_host) "/" }
-                    ". If your organisation has a sign-in page of its own, that one comes in between."
-                }
-                li {
-                    "It must name "
-                    @match page.steps.as_slice() {
-                        [only] => { bdi { (only.app) } (the_publisher(only)) }
-                        _ => "the app of that step",
-                    }
-                    ", and list the lines shown on this page. "
-                    @match page.steps.as_slice() {
-                        [Step { publisher: Some(publisher), .. }] => (shown_as(publisher, names)),
-                        _ => (UNVERIFIED),
-                    }
-                }
-                li { (Template("If you are in doubt, ask {operator} before you press Accept.").fill(names)) }
-                li { "We never see your password. You type it at Microsoft, or at your organisation's own sign-in page, and nowhere else." }
-                li {
-                    (Template("You can withdraw the approval at any time: in the Microsoft Entra admin centre, open Enterprise applications and choose {app}. Permissions shows what is approved; under Properties you can switch it off (\"Enabled for users to sign in\": No) or delete it.").fill(names))
-                }
+                li { (INVITATION.text("genuine-call").fill(names)) }
+                li { (next_page) }
+                li { (must_name.fill(names)) " " (shown.fill(names)) }
+                li { (INVITATION.text("genuine-in-doubt").fill(names)) }
+                li { (INVITATION.text("genuine-password")) }
+                li { (INVITATION.text("genuine-withdraw").fill(names)) }
             }
         }
     }
 }
 
-fn the_publisher(step: &Step<'_>) -> Markup {
-    html! {
-        @if let Some(publisher) = step.companion.and_then(|companion| companion.publisher) { " and its publisher (" bdi { (publisher) } ")" }
-    }
+/// The address of Microsoft's page, for the reader to compare.
+fn place(login_host: &str) -> Markup {
+    html! { code { "https://" (login_host) "/" } }
 }
 
 /// What Microsoft's page shows as the publisher today.
-fn shown_as(publisher: &Publisher, names: Names<'_>) -> Markup {
-    html! {
-        @match publisher {
-            Publisher::Verified(name) => { "Beside the name, Microsoft shows the publisher that it has verified: " bdi { (name) } "." }
-            Publisher::Unverified => (Template("Beside the name, Microsoft shows \"unverified\", since it has not verified {operator} as the publisher. That alone is no reason to cancel.").fill(names)),
-        }
+fn shown_as(publisher: &Publisher) -> PageText<'_> {
+    match publisher {
+        Publisher::Verified(name) => INVITATION.text("publisher-verified").with("publisher", &**name),
+        Publisher::Unverified => INVITATION.text("publisher-unverified"),
     }
 }
 
@@ -391,13 +373,13 @@ fn chain_step(page: &InvitationPage<'_>, number: usize, step: &Step<'_>) -> Mark
     html! {
         section.step data-step=(step.id) aria-labelledby={ "step-" (number) } {
             h2 id={ "step-" (number) } { (number) ". " bdi { (step.app) } }
-            p { "Needs one of these roles: " (words::roles(step.role)) "." }
+            p { (INVITATION.text("step-roles").with("roles", words::roles(step.role).render())) }
             @if let Some(publisher) = step.companion.and_then(|companion| companion.publisher) {
-                p { "Published by " bdi { (publisher) } ", not by " bdi { (page.branding.operator) } "." }
+                p { (INVITATION.text("step-published-by").with("publisher", publisher).fill(page.branding.names())) }
             }
-            @if let Some(publisher) = step.publisher { p { (shown_as(publisher, page.branding.names())) } }
+            @if let Some(publisher) = step.publisher { p { (shown_as(publisher).fill(page.branding.names())) } }
             (asks_for(page.branding, step))
-            (button(step.id, &html! { "Continue to Microsoft for " bdi { (step.app) } }, number == 1))
+            (button(step.id, &INVITATION.text("continue-for").fill(Names { app: Some(step.app), ..page.branding.names() }), number == 1))
         }
     }
 }

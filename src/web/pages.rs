@@ -22,7 +22,7 @@ pub use self::result::{result, result_json};
 pub use self::result_page::{ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 pub(super) use self::sections::{chain_line, closing, details, facts, lists, meaning, users_approval};
 use super::headers::STYLE;
-use super::words::{Names, Template};
+use super::words::{Names, PAGES, PageText};
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 
@@ -39,7 +39,7 @@ pub struct Branding<'a> {
 
 impl<'a> Branding<'a> {
     pub(super) fn names(self) -> Names<'a> {
-        Names { operator: self.operator, support: self.support, app: None, resource: None, resource_id: None, progress: None }
+        Names { operator: self.operator, support: self.support, app: None, resource: None, resource_id: None }
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) struct PageMarks {
 }
 
 /// The document around a page's content.
-pub(super) fn shell(branding: Branding<'_>, title: Template, names: Names<'_>, marks: PageMarks, tone: Tone, body: &Markup) -> Markup {
+pub(super) fn shell(branding: Branding<'_>, title: &PageText<'_>, names: Names<'_>, marks: PageMarks, tone: Tone, body: &Markup) -> Markup {
     let PageMarks { outcome, notice, page, chain } = marks;
     html! {
         (DOCTYPE)
@@ -75,7 +75,7 @@ pub(super) fn shell(branding: Branding<'_>, title: Template, names: Names<'_>, m
                     (body)
                 }
                 footer {
-                    p { (Template("Questions? Reach {operator}: {support}").fill(names)) }
+                    p { (PAGES.text("questions").fill(names)) }
                     p { (privacy(branding.privacy_url)) }
                 }
             }
@@ -91,15 +91,15 @@ pub(super) fn opens_as_page(url: &Url) -> bool {
 fn privacy(url: &Url) -> Markup {
     html! {
         @if opens_as_page(url) {
-            a href=(url) rel="noreferrer" { "Privacy notice" }
+            a href=(url) rel="noreferrer" { (PAGES.text("privacy-notice")) }
         } @else {
-            "Privacy notice: " bdi { (url) }
+            (PAGES.text("privacy-notice-at").with("address", url.as_str()))
         }
     }
 }
 
 /// The only heading of a page.
-pub(super) fn verdict(tone: Tone, title: Template, names: Names<'_>, eyebrow: Option<Markup>) -> Markup {
+pub(super) fn verdict(tone: Tone, title: &PageText<'_>, names: Names<'_>, eyebrow: Option<Markup>) -> Markup {
     html! {
         div.verdict {
             (icon(tone))
@@ -129,7 +129,7 @@ fn icon(tone: Tone) -> Markup {
     }
 }
 
-fn next_section(turn: Owner, next: Template, hint: Option<Template>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
+fn next_section(turn: Owner, next: &PageText<'_>, hint: Option<&PageText<'_>>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
     html! {
         section.next data-turn=(turn.name()) aria-labelledby="next" {
             h2 #next { (turn.heading().fill(names)) }
@@ -154,8 +154,13 @@ pub(super) struct Moment {
 impl Moment {
     pub(super) fn of(moment: OffsetDateTime) -> Option<Self> {
         let moment = moment.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).ok()?;
-        let human = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]:[second] UTC");
-        Some(Self { machine: moment.format(&Rfc3339).ok()?, human: moment.format(&human).ok()? })
+        let human = PAGES
+            .text("moment")
+            .with("day", u64::from(moment.day()))
+            .with("month", u64::from(u8::from(moment.month())))
+            .with("year", moment.year().to_string())
+            .with("time", moment.format(format_description!("[hour]:[minute]:[second]")).ok()?);
+        Some(Self { machine: moment.format(&Rfc3339).ok()?, human: human.plain_alone() })
     }
 }
 
@@ -165,33 +170,18 @@ impl Render for Moment {
     }
 }
 
-/// A number of things, in words.
-pub(super) struct Count(pub(super) u64, pub(super) &'static str);
-
-impl std::fmt::Display for Count {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
-    }
-}
-
-impl Render for Count {
-    fn render(&self) -> Markup {
-        html! { (format_args!("{self}")) }
-    }
-}
-
 struct Ago(Duration);
 
 impl Render for Ago {
     fn render(&self) -> Markup {
         let seconds = self.0.as_secs();
-        let (count, unit) = match seconds {
-            0..=1 => return html! { "just now" },
-            2..=119 => (seconds, "second"),
-            120..=7_199 => (seconds / 60, "minute"),
-            7_200..=172_799 => (seconds / 3_600, "hour"),
-            _ => (seconds / 86_400, "day"),
-        };
-        html! { (Count(count, unit)) " ago" }
+        match seconds {
+            0..=1 => PAGES.text("ago-now"),
+            2..=119 => PAGES.text("ago-seconds").with("count", seconds),
+            120..=7_199 => PAGES.text("ago-minutes").with("count", seconds / 60),
+            7_200..=172_799 => PAGES.text("ago-hours").with("count", seconds / 3_600),
+            _ => PAGES.text("ago-days").with("count", seconds / 86_400),
+        }
+        .render()
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn secure(installation: &Installation, answer: &mut Answer) {
 
 /// The answer after a panic: plain text with the usual headers, because even the page code may be at fault.
 pub(crate) fn our_fault() -> Answer {
-    let words = "Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n";
+    let words = include_str!("../../locales/en/panic.txt");
     let mut answer = bare(StatusCode::INTERNAL_SERVER_ERROR, words.to_owned(), "text/plain; charset=utf-8");
     headers::secure(answer.headers_mut(), true);
     answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(120));

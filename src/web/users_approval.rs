@@ -1,5 +1,7 @@
 //! Whether the users of a tenant can approve an app without the administrator, in words.
 
+use super::words::{OUTCOMES, PageText};
+
 crate::consent::named! {
     /// The answer for one app in one tenant. A user's own approval never counts as the tenant's.
     pub enum UsersMayApprove {
@@ -24,15 +26,11 @@ impl UsersMayApprove {
     }
 
     /// The sentence on a page.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Yes => {
-                "We have seen your organisation's policy: users may approve this themselves, each for their own account. Approving here covers everybody at once; what one user approved does not count for the others."
-            }
-            Self::No => {
-                "We have seen your organisation's policy: users cannot approve this themselves, so it takes an administrator's approval."
-            }
-            Self::Perhaps => "Your users may be able to approve this themselves; approving here covers everybody at once.",
-        }
+    pub(crate) fn words(self) -> PageText<'static> {
+        OUTCOMES.text(match self {
+            Self::Yes => "users-may-yes",
+            Self::No => "users-may-no",
+            Self::Perhaps => "users-may-perhaps",
+        })
     }
 }

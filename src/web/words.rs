@@ -1,16 +1,14 @@
-//! The text of a page, in English: for each outcome a title, one sentence, one next step, and its owner.
-//!
-//! Texts are templates with a closed set of placeholders. One pass fills them, so a name that looks like a placeholder stays a name. No
-//! template begins a sentence with `{app}`, because for an unknown app `{app}` becomes "the app".
+//! The words of a page: for each outcome a title, one sentence, one next step, and its owner. The words themselves are in `locales`.
 
 mod causes;
+mod codes;
 #[cfg(test)]
 mod document;
 mod outcomes;
 mod permissions;
-mod template;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use http::StatusCode;
 
@@ -18,38 +16,39 @@ pub use self::causes::CodeFrom;
 pub(crate) use self::causes::{Because, watch_words, words_because};
 pub(crate) use self::outcomes::{confirmed_later, not_arranged, seen_for_everybody, unopened, words};
 pub(crate) use self::permissions::{exercised, permission_words};
-pub(crate) use self::template::{Names, Template};
+pub(in crate::web) use self::text::{INVITATION, LETTERS, OUTCOMES, PAGES};
+pub(crate) use self::text::{Names, PageText};
 use crate::consent::outcome::{AnswerKind, Tone};
 use crate::consent::roles::RoleNeeded;
 use crate::consent::{Outcome, Owner};
 
 impl Owner {
     /// The heading of the next step.
-    pub(crate) fn heading(self) -> Template {
-        Template(match self {
-            Self::Nobody => "Nothing left to do",
-            Self::Visitor | Self::Admin => "Your next step",
-            Self::Organisation => "Next step: somebody in your organisation",
-            Self::Operator => "Next step: {operator}",
-            Self::AppOwner => "Next step: the owner of the app",
-            Self::Microsoft => "Next step: wait",
+    pub(crate) fn heading(self) -> PageText<'static> {
+        OUTCOMES.text(match self {
+            Self::Nobody => "turn-nobody",
+            Self::Visitor | Self::Admin => "turn-you",
+            Self::Organisation => "turn-organisation",
+            Self::Operator => "turn-operator",
+            Self::AppOwner => "turn-app-owner",
+            Self::Microsoft => "turn-microsoft",
         })
     }
 }
 
 /// The text of a page for an outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Words {
     /// The page's only heading.
-    pub(crate) title: Template,
+    pub(crate) title: PageText<'static>,
     /// The state, in one or two sentences.
-    pub(crate) sentence: Template,
+    pub(crate) sentence: PageText<'static>,
     /// What happens next.
-    pub(crate) next: Template,
+    pub(crate) next: PageText<'static>,
     /// The owner of the next step.
     pub(crate) turn: Owner,
     /// Advice in case the next step does not help.
-    pub(crate) hint: Option<Template>,
+    pub(crate) hint: Option<PageText<'static>>,
     /// Selects colour and icon.
     pub(crate) tone: Tone,
 }
@@ -66,13 +65,11 @@ impl Words {
 }
 
 /// The roles that can approve (protocol reference §1.9), by their names in Microsoft's portal.
-pub(crate) fn roles(needed: RoleNeeded) -> &'static str {
-    match needed {
-        RoleNeeded::PrivilegedRoleAdministrator => "Global Administrator or Privileged Role Administrator",
-        RoleNeeded::ApplicationAdministrator => {
-            "Global Administrator, Privileged Role Administrator, Cloud Application Administrator or Application Administrator"
-        }
-    }
+pub(crate) fn roles(needed: RoleNeeded) -> PageText<'static> {
+    PAGES.text(match needed {
+        RoleNeeded::PrivilegedRoleAdministrator => "roles-high",
+        RoleNeeded::ApplicationAdministrator => "roles-any",
+    })
 }
 
 /// The HTTP status of an outcome: 200 for a conclusion, 202 if another party must still act, 4xx if the link or the visit is at fault, 503

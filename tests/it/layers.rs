@@ -11,11 +11,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// A room and the other rooms that it may use. The command line and the tests may use all.
 const MAY_KNOW: [(&str, &[&str]); 20] = [
-    ("consent", &["sentences"]),
+    ("consent", &[]),
     ("secret", &[]),
     ("env", &[]),
     ("panics", &[]),
-    ("sentences", &[]),
     ("sync", &[]),
     ("file", &[]),
     ("token", &["consent", "env", "secret"]),
@@ -23,12 +22,13 @@ const MAY_KNOW: [(&str, &[&str]); 20] = [
     ("config", &["consent", "entra", "secret"]),
     ("record", &["config", "consent", "env", "sync", "token"]),
     ("telemetry", &[]),
+    ("texts", &["consent"]),
     ("outbox", &["consent", "record"]),
     ("aws", &["config", "consent", "env", "outbox", "secret", "sync"]),
     ("installation", &["aws", "config", "consent", "entra", "env", "outbox", "record", "secret", "sync", "token"]),
     ("expiry", &["config", "consent", "env", "installation", "record"]),
     ("approval", &["config", "consent", "entra", "env", "installation", "outbox", "panics", "record", "token"]),
-    ("web", &["approval", "config", "consent", "env", "installation", "record", "sentences", "token"]),
+    ("web", &["approval", "config", "consent", "env", "installation", "record", "texts", "token"]),
     ("lambda", &["approval", "config", "consent", "installation", "panics", "record", "web"]),
     ("serve", &["approval", "config", "consent", "entra", "env", "file", "installation", "outbox", "record", "secret", "sync", "web"]),
 ];
@@ -350,4 +350,50 @@ fn no_type_name_stands_for_two_things() {
     assert!(homes.len() > 300, "{} types were found", homes.len());
     homes.retain(|_, files| files.len() > 1);
     assert!(homes.is_empty(), "{homes:#?}");
+}
+
+/// Strings of `consent` that are no sentences for people: names in records, and lists of words that the rules read.
+const NO_SENTENCES: [&str; 5] = [
+    "any permission for all users",
+    "operator_fault, of the credential",
+    "operator_fault, once other versions of the credential were tried",
+    "unknown resource",
+    "unknown resource",
+];
+
+/// The strings in which a lower-case word follows another, outside tests. Attributes (the texts of errors) and assertions do not count.
+fn sentences(code: TokenStream, found: &mut Vec<String>) {
+    let tokens: Vec<TokenTree> = code.into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
+        let before = |back| word(at.checked_sub(back).and_then(|before| tokens.get(before)));
+        match token {
+            TokenTree::Group(_)
+                if before(1) == "#" || (before(1) == "!" && before(2) == "#") || (before(2) == "mod" && before(1) == "tests") => {}
+            TokenTree::Group(_) if before(1) == "!" && ["assert", "panic"].contains(&&*before(2)) => {}
+            // The table of the words with which names of permissions begin.
+            TokenTree::Group(group) if before(1) == "&" && group.to_string().contains("mailboxconfigitem") => {}
+            TokenTree::Group(group) => sentences(group.stream(), found),
+            TokenTree::Literal(literal) => {
+                let text = literal.to_string();
+                let is_lower = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+                let words: Vec<&str> = text.split(' ').map(|word| word.trim_matches(['"', '.', ',', ':', ';'])).collect();
+                if words.windows(2).any(|pair| pair.iter().all(|word| is_lower(word))) {
+                    found.push(text.trim_matches('"').to_owned());
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+#[test]
+fn consent_has_no_sentence_for_people() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/consent"), &mut files);
+    let mut found = Vec::new();
+    for file in files {
+        sentences(fs::read_to_string(file).unwrap().parse().unwrap(), &mut found);
+    }
+    found.sort_unstable();
+    assert_eq!(found, NO_SENTENCES);
 }

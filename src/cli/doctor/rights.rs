@@ -48,7 +48,7 @@ pub(super) async fn check(
         is_needed || app.profile.expects_any_grant()
     });
     let verifies_others = verified.iter().any(|app| app.profile.id != verifier.profile.id);
-    for right in Right::ALL {
+    for &right in Right::ALL {
         if let Some(by) = right.held_by(has) {
             findings.fine(about, format!("It may see {} ({by}, {whence}).", right.shows()));
             continue;

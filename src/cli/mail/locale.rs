@@ -1,59 +1,45 @@
-//! The languages, and every sentence of the mail in each of them.
+//! The languages of the mail.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::str::FromStr;
-use std::sync::LazyLock;
 
-use serde::Deserialize;
+use fluent_bundle::FluentArgs;
+use fluent_langneg::{NegotiationStrategy, convert_vec_str_to_langids_lossy, negotiate_languages};
 
-/// The sentences of one language. In each mail, the mail's own texts replace the names in braces.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct MailSentences {
-    pub(super) for_you: Box<str>,
-    pub(super) for_name: Box<str>,
-    pub(super) subject: Box<str>,
-    pub(super) greeting: Box<str>,
-    pub(super) asks: Box<str>,
-    pub(super) what_to_do: Box<str>,
-    pub(super) open_privately: Box<str>,
-    pub(super) read_our_page: Box<str>,
-    /// This sentence has Microsoft's own role names in the language.
-    pub(super) sign_in: Box<str>,
-    pub(super) accept: Box<str>,
-    pub(super) pass_on: Box<str>,
-    pub(super) how_to_tell: Box<str>,
-    pub(super) link_begins_with: Box<str>,
-    pub(super) sign_in_begins_with: Box<str>,
-    pub(super) in_doubt: Box<str>,
-    pub(super) works_until: Box<str>,
-    pub(super) our_reference: Box<str>,
+use crate::texts::Catalogue;
+
+macro_rules! mails {
+    ($($language:literal)+) => {
+        [$(Catalogue::plain($language, include_str!(concat!("../../../locales/", $language, "/mails.ftl")))),+]
+    };
 }
 
-type Catalogue = BTreeMap<Box<str>, MailSentences>;
+static MAILS: [Catalogue; 7] = mails!("de" "en" "es" "fr" "it" "nl" "pt");
 
-static CATALOGUE: LazyLock<Result<Catalogue, toml::de::Error>> = LazyLock::new(|| toml::from_str(include_str!("sentences.toml")));
-
-/// A language in which the mail is available.
+/// A language in which the mail is available: its place in [`MAILS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) struct Locale(pub(super) &'static MailSentences);
+pub(in crate::cli) struct Locale(usize);
 
-/// Why there are no sentences for a tag.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::cli) enum NoLocale {
-    #[error("the languages are de, en, es, fr, it, nl and pt; a region may follow, as in de-AT")]
-    UnknownLanguage,
-    #[error("the sentences in this program cannot be read: {0}")]
-    Unreadable(&'static toml::de::Error),
+/// There is no mail in this language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the languages are de, en, es, fr, it, nl and pt; a region may follow, as in de-AT")]
+pub(in crate::cli) struct UnknownLanguage;
+
+impl Locale {
+    pub(super) fn text(self, key: &'static str, arguments: &FluentArgs<'_>) -> Cow<'static, str> {
+        MAILS.get(self.0).and_then(|mails| mails.find(key, Some(arguments))).unwrap_or(Cow::Borrowed(key))
+    }
 }
 
 impl FromStr for Locale {
-    type Err = NoLocale;
+    type Err = UnknownLanguage;
 
-    /// Reads a language tag (BCP 47). Ignores everything after the language, and accepts an underscore as in `de_AT` too.
-    fn from_str(tag: &str) -> Result<Self, NoLocale> {
-        let language = tag.trim().split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-        let catalogue = CATALOGUE.as_ref().map_err(NoLocale::Unreadable)?;
-        catalogue.get(&*language).map(Self).ok_or(NoLocale::UnknownLanguage)
+    /// Reads a language tag (BCP 47), or one with an underscore as in `de_AT`. A language of ours is enough for each of its regions.
+    fn from_str(tag: &str) -> Result<Self, UnknownLanguage> {
+        let available = convert_vec_str_to_langids_lossy(MAILS.iter().map(Catalogue::language));
+        let asked = convert_vec_str_to_langids_lossy([tag.trim()]);
+        let found = negotiate_languages(&asked, &available, None, NegotiationStrategy::Lookup);
+        let found = found.first().and_then(|found| available.iter().position(|one| one == *found));
+        found.map(Self).ok_or(UnknownLanguage)
     }
 }

@@ -1,6 +1,6 @@
 //! The report of a chain: the state of each app.
 
-use maud::{Markup, html};
+use maud::{Markup, Render as _, html};
 use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 use crate::web::pages::{Branding, Moment, NamedBy, Organisation, PageMarks, ResultPage, lists, result_json, shell, verdict};
-use crate::web::words::{Names, Template};
+use crate::web::words::{INVITATION, Names, PageText};
 
 /// One step of a chain, with its state.
 #[derive(Debug, Clone)]
@@ -90,6 +90,15 @@ impl<'a> ReportPage<'a> {
         self.outcomes().flatten().filter(|outcome| outcome.was_complete()).count()
     }
 
+    fn title(&self) -> PageText<'static> {
+        match self.state() {
+            ChainState::NotStarted | ChainState::Started | ChainState::HalfDone => {
+                INVITATION.text("report-progress").with("done", self.done()).with("total", self.steps.len())
+            }
+            ChainState::Done => INVITATION.text("report-done"),
+        }
+    }
+
     /// The first step in which the reader has to act, with its number.
     fn next_step(&self) -> Option<(usize, &ReportStep<'a>)> {
         (1..).zip(&self.steps).find(|(_, step)| match &step.result {
@@ -100,13 +109,6 @@ impl<'a> ReportPage<'a> {
 }
 
 impl ChainState {
-    fn title(self) -> Template {
-        Template(match self {
-            Self::NotStarted | Self::Started | Self::HalfDone => "{progress} apps approved",
-            Self::Done => "Everything is approved and confirmed",
-        })
-    }
-
     fn tone(self) -> Tone {
         match self {
             Self::NotStarted | Self::Started => Tone::Act,
@@ -120,20 +122,19 @@ impl ChainState {
 #[must_use]
 pub fn report(page: &ReportPage<'_>) -> Markup {
     let state = page.state();
-    let progress = format!("{} of {}", page.done(), page.steps.len());
-    let names = Names { progress: Some(&progress), ..page.branding.names() };
+    let (title, names) = (page.title(), page.branding.names());
     let next = page.next_step();
     let body = html! {
-        (verdict(state.tone(), state.title(), names, Some(html! { bdi { (page.chain) } })))
-        @if page.steps.iter().any(|step| !step.checked) { p.lead { "We could not check every app." } }
+        (verdict(state.tone(), &title, names, Some(html! { bdi { (page.chain) } })))
+        @if page.steps.iter().any(|step| !step.checked) { p.lead { (INVITATION.text("report-unchecked")) } }
         (what_is_left(page, next))
         @if let Some(organisation) = page.organisation {
             dl.facts {
-                dt { "Organisation" }
+                dt { (INVITATION.text("report-organisation")) }
                 dd {
                     bdi { (organisation.name) }
                     @if organisation.named_by == NamedBy::Operator {
-                        " " span.quiet { (Template("(as named by {operator})").fill(names)) }
+                        " " span.quiet { (INVITATION.text("named-by-operator").fill(names)) }
                     }
                 }
             }
@@ -143,7 +144,7 @@ pub fn report(page: &ReportPage<'_>) -> Markup {
         }
     };
     let marks = PageMarks { page: Some("report"), chain: Some(state.name()), ..PageMarks::default() };
-    shell(page.branding, state.title(), names, marks, state.tone(), &body)
+    shell(page.branding, &title, names, marks, state.tone(), &body)
 }
 
 /// A link to a step of the invitation. The step shows its permissions and its button.
@@ -163,28 +164,30 @@ fn what_is_left(page: &ReportPage<'_>, next: Option<(usize, &ReportStep<'_>)>) -
             @match (turn, next) {
                 (Owner::Nobody, _) => {
                     h2 #next { (turn.heading().fill(names)) }
-                    p { "Your part is done." }
+                    p { (INVITATION.text("report-part-done")) }
                 }
                 (_, Some((number, step))) => {
                     h2 #next { (turn.heading().fill(names)) }
                     @match page.invitation_href {
                         Some(href) => {
-                            p { "Go on with " bdi { (step.app) } ". Use your administrator account." }
-                            (to_step(href, number, &html! { "Continue with " bdi { (step.app) } }, true))
+                            @let names = Names { app: Some(step.app), ..names };
+                            p { (INVITATION.text("report-go-on").fill(names)) }
+                            (to_step(href, number, &INVITATION.text("report-continue").fill(names), true))
                             p.quiet {
-                                "You can also go on another day, with the same link"
-                                @if let Some(end) = page.expires_at.and_then(Moment::of) { ", until " (end) }
-                                "."
+                                @match page.expires_at.and_then(Moment::of) {
+                                    Some(end) => (INVITATION.text("report-another-day-until").with("end", end.render())),
+                                    None => (INVITATION.text("report-another-day")),
+                                }
                             }
                         }
                         None => {
-                            p { (Template("This link can no longer be used. Please ask {operator} for a new one: {support}.").fill(names)) }
+                            p { (INVITATION.text("report-link-ended").fill(names)) }
                         }
                     }
                 }
                 (_, None) => {
-                    h2 #next { "Nothing for you to do now" }
-                    p { "Each app below says whose turn it is." }
+                    h2 #next { (INVITATION.text("report-nothing-to-do")) }
+                    p { (INVITATION.text("report-whose-turn")) }
                 }
             }
         }
@@ -200,12 +203,15 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
         section.step.reported.(tone.class()) data-step=(step.id) data-outcome=[outcome.map(Outcome::name)] {
             h2 { (number) ". " bdi { (step.app) } }
             @match &step.result {
-                None if step.checked => p.standing { "Not approved yet" },
+                None if step.checked => p.standing { (INVITATION.text("report-not-approved")) },
                 None => {
-                    p.standing { "Not checked" }
-                    @match step.verifier {
-                        Some(verifier) => p { (Template("We can check {app} once ").fill(names)) @if step.awaits_verifier { "Microsoft shows " } bdi { (verifier) } @if !step.awaits_verifier { " is approved" } "." },
-                        None => p { (Template("This page does not show whether {app} is approved.").fill(names)) },
+                    p.standing { (INVITATION.text("report-not-checked")) }
+                    p {
+                        (INVITATION.text(match step.verifier {
+                            Some(_) if step.awaits_verifier => "report-once-shown",
+                            Some(_) => "report-once-approved",
+                            None => "report-not-shown",
+                        }).with("verifier", step.verifier.unwrap_or_default()).fill(names))
                     }
                 }
                 Some(result) => {
@@ -215,14 +221,13 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
                         p { strong { (result.words().turn.heading().fill(names)) ": " } (result.words().next.fill(names)) }
                     }
                     (lists(result, true))
-                    @if let Some(looked) = result.looked_at.and_then(Moment::of) { p.quiet { "Last checked " (looked) } }
+                    @if let Some(looked) = result.looked_at.and_then(Moment::of) { p.quiet { (INVITATION.text("report-last-checked").with("moment", looked.render())) } }
                 }
             }
             // The next step has its link at the top.
             @if let Some(href) = page.invitation_href.filter(|_| !is_next) {
-                (to_step(href, number, &html! {
-                    @if outcome.is_some() { "Open this step again: " } @else { "Open this step: " } bdi { (step.app) }
-                }, false))
+                @let label = INVITATION.text(if outcome.is_some() { "report-open-step-again" } else { "report-open-step" });
+                (to_step(href, number, &label.fill(names), false))
             }
         }
     }

@@ -6,13 +6,13 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{CompanionStep, UNVERIFIED, ews};
+use super::{CompanionStep, ews, place};
 use crate::consent::outcome::{PROVISIONAL, Tone};
 use crate::web::pages::{
-    Closing, Count, PageMarks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page,
-    result_json_in, shell, users_approval, verdict,
+    Closing, PageMarks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page, result_json_in,
+    shell, users_approval, verdict,
 };
-use crate::web::words::{self, Template, Words};
+use crate::web::words::{self, INVITATION, Words};
 
 /// Seconds between two automatic checks of the watch page.
 pub const WATCH_EVERY_SECONDS: u32 = 15;
@@ -53,14 +53,14 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
     let (words, names) = (page.words(), result.names());
     let approving = result.outcome.facts().approving_helps;
     let body = html! {
-        (verdict(page.tone(), words.title, names, eyebrow(result)))
+        (verdict(page.tone(), &words.title, names, eyebrow(result)))
         p.lead { (words.sentence.fill(names)) }
         (meaning(result))
         section.next data-turn=(words.turn.name()) aria-labelledby="next" {
             h2 #next { (words.turn.heading().fill(names)) }
             p { (words.next.fill(names)) }
             @if let Some(afterwards) = result.afterwards_if_granted() { p { bdi { (afterwards) } } }
-            @if let Some(hint) = words.hint { p.quiet { (hint.fill(names)) } }
+            @if let Some(hint) = &words.hint { p.quiet { (hint.fill(names)) } }
             @if approving { (to_the_approval(page)) }
         }
         @if approving { (after_accept()) } @else { (chain_line(result.chain)) }
@@ -77,22 +77,24 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         @if !approving || !matches!(result.closing, Closing::Concluded(_)) { (closing(result, &words)) }
     };
     let marks = PageMarks { outcome: Some(result.outcome), page: Some("watch"), ..PageMarks::default() };
-    shell(result.branding, words.title, names, marks, page.tone(), &body)
+    shell(result.branding, &words.title, names, marks, page.tone(), &body)
 }
 
 fn to_the_approval(page: &WatchPage<'_>) -> Markup {
     let result = &page.result;
+    let publisher = page.companion.publisher;
+    let must_name = INVITATION
+        .text(if publisher.is_some() { "watch-must-name-publisher" } else { "watch-must-name" })
+        .with("publisher", publisher.unwrap_or_default())
+        .with("place", place(page.login_host));
     html! {
         @if opens_as_page(page.consent_url) {
-            p { a.button.primary href=(page.consent_url) target="_blank" rel="noopener noreferrer" { "Open Microsoft's page in a new tab" } }
+            p { a.button.primary href=(page.consent_url) target="_blank" rel="noopener noreferrer" { (INVITATION.text("watch-open")) } }
         } @else {
             (copyable(page.consent_url.as_str()))
         }
         p.quiet {
-            "It must be at " code { "https://" (page.login_host) "/" } " and name "
-            (Template("{app}").fill(result.names()))
-            @if let Some(publisher) = page.companion.publisher { " and its publisher (" bdi { (publisher) } ")" }
-            ". " (UNVERIFIED)
+            (must_name.fill(result.names())) " " (INVITATION.text("publisher-shown"))
         }
     }
 }
@@ -102,10 +104,12 @@ fn to_the_approval(page: &WatchPage<'_>) -> Markup {
 fn after_accept() -> Markup {
     html! {
         section.after aria-labelledby="after" {
-            h2 #after { "After Accept, the other tab may look broken" }
+            h2 #after { (INVITATION.text("watch-after")) }
             p {
-                "It may show an error (" code { "AADSTS900561" } ", " code { "AADSTS500113" } " or " code { "AADSTS50011" }
-                "), ask to open Settings, or stay blank. After Accept this is usually harmless: the approval is stored as a rule, and only the way back is missing. Close that tab and come back to this one: it shows whether the approval is there."
+                (INVITATION.text("watch-after-codes")
+                    .with("first", html! { code { "AADSTS900561" } })
+                    .with("second", html! { code { "AADSTS500113" } })
+                    .with("third", html! { code { "AADSTS50011" } }))
             }
         }
     }
@@ -116,27 +120,27 @@ fn seen_so_far(page: &WatchPage<'_>) -> Markup {
     let minutes = WATCH_FOR.as_secs() / 60;
     html! {
         section.seen aria-labelledby="seen" {
-            h2 #seen { "What we have seen so far" }
+            h2 #seen { (INVITATION.text("watch-seen")) }
             dl {
-                dt { "Enterprise applications" }
+                dt { (INVITATION.text("watch-enterprise-applications")) }
                 dd data-listed=[page.listed.map(|listed| if listed { "yes" } else { "no" })] {
-                    @match page.listed {
-                        Some(true) => "listed under Enterprise applications",
-                        Some(false) => "not listed so far",
-                        None => "we cannot see",
-                    }
+                    (INVITATION.text(match page.listed {
+                        Some(true) => "watch-listed",
+                        Some(false) => "watch-not-listed",
+                        None => "watch-listed-unseen",
+                    }))
                 }
-                dt { "Approval for everybody" }
-                dd { @if result.awaits_verifier { "we cannot see yet" } @else { (words::seen_for_everybody(result.outcome)) } }
+                dt { (INVITATION.text("watch-for-everybody")) }
+                dd { @if result.awaits_verifier { (INVITATION.text("watch-for-everybody-later")) } @else { (words::seen_for_everybody(result.outcome)) } }
             }
             @if let Some(plan) = result.refresh {
                 p.again {
-                    "This page looks every " (Count(u64::from(plan.seconds), "second")) ", for " (Count(minutes, "minute")) " at most. "
-                    a href=(plan.stop_href) { "Stop looking" }
+                    (INVITATION.text("watch-looks").with("seconds", u64::from(plan.seconds)).with("minutes", minutes)) " "
+                    a href=(plan.stop_href) { (INVITATION.text("watch-stop")) }
                 }
             } @else if let Some(href) = result.check_again_href {
-                p.again { "This page does not look by itself." }
-                p.again { a.button href=(href) { "Look again" } }
+                p.again { (INVITATION.text("watch-stopped")) }
+                p.again { a.button href=(href) { (INVITATION.text("watch-look-again")) } }
             }
         }
         (lists(result, false))
@@ -146,11 +150,9 @@ fn seen_so_far(page: &WatchPage<'_>) -> Markup {
 fn by_the_portal(page: &WatchPage<'_>) -> Markup {
     html! {
         details {
-            summary { "If Microsoft's page does not get as far as Accept" }
-            p {
-                (Template("In the Microsoft Entra admin centre, open Enterprise applications, choose {app}, then Permissions, and press \"Grant admin consent\".").fill(page.result.names()))
-            }
-            p { "An app is listed there once somebody in your organisation has signed in to it or approved it." }
+            summary { (INVITATION.text("watch-portal")) }
+            p { (INVITATION.text("watch-portal-path").fill(page.result.names())) }
+            p { (INVITATION.text("watch-portal-listed")) }
         }
     }
 }
@@ -158,7 +160,7 @@ fn by_the_portal(page: &WatchPage<'_>) -> Markup {
 /// The watch page as JSON: like `result_json` of `pages`, with its own words and the member `watch`.
 #[must_use]
 pub fn watch_json(page: &WatchPage<'_>) -> Value {
-    let mut json = result_json_in(&page.result, page.words());
+    let mut json = result_json_in(&page.result, &page.words());
     if let Some(fields) = json.as_object_mut() {
         let companion = page.companion;
         fields.insert(

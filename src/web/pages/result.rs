@@ -11,7 +11,7 @@ use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, Right};
 use crate::installation::Informed;
 use crate::web::users_approval::UsersMayApprove;
-use crate::web::words::{Template, Words};
+use crate::web::words::{PAGES, PageText, Words};
 
 /// Renders the page of an outcome.
 #[must_use]
@@ -20,10 +20,10 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
     let names = page.names();
     let tone = if page.forbidden.is_empty() { words.tone } else { Tone::Alarm };
     let body = html! {
-        (verdict(tone, words.title, names, eyebrow(page)))
+        (verdict(tone, &words.title, names, eyebrow(page)))
         p.lead { (words.sentence.fill(names)) }
         (meaning(page))
-        (next_section(words.turn, words.next, words.hint, page.afterwards_if_granted(), names))
+        (next_section(words.turn, &words.next, words.hint.as_ref(), page.afterwards_if_granted(), names))
         (right_account(page))
         (users_approval(page))
         (chain_line(page.chain))
@@ -35,32 +35,32 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (details(page))
         (closing(page, &words))
     };
-    shell(page.branding, words.title, names, PageMarks { outcome: Some(page.outcome), ..PageMarks::default() }, tone, &body)
+    shell(page.branding, &words.title, names, PageMarks { outcome: Some(page.outcome), ..PageMarks::default() }, tone, &body)
 }
 
 /// The line above the title of a page about one app.
 pub(in crate::web) fn eyebrow(page: &ResultPage<'_>) -> Option<Markup> {
-    page.app.is_some().then(|| html! { (Template("Approval of {app}").fill(page.names())) })
+    page.app.is_some().then(|| html! { (PAGES.text("approval-of").fill(page.names())) })
 }
 
 /// Why a result can still change: replication lag, or a problem that a person must fix first.
-fn can_still_change(outcome: Outcome) -> &'static str {
-    match outcome {
+fn can_still_change(outcome: Outcome) -> PageText<'static> {
+    PAGES.text(match outcome {
         Outcome::OperatorFault | Outcome::TenantNotFound | Outcome::AppMisconfigured | Outcome::BlockedByPolicy | Outcome::Disabled => {
-            "This result can still change once that has been set right."
+            "can-change-once-fixed"
         }
-        _ => "Changes at Microsoft take some minutes to show everywhere, so this result can still change.",
-    }
+        _ => "can-change-soon",
+    })
 }
 
 /// The page of an outcome as JSON: the same facts, field by field. Documented in `docs/outcomes.md`.
 #[must_use]
 pub fn result_json(page: &ResultPage<'_>) -> Value {
-    result_json_in(page, page.words())
+    result_json_in(page, &page.words())
 }
 
 /// As [`result_json`], with the words of another page.
-pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Value {
+pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: &Words) -> Value {
     let names = page.names();
     let permissions: serde_json::Map<String, Value> =
         lists_of(page).iter().map(|list| (list.name.to_owned(), permissions_json(list.permissions))).collect();
@@ -71,7 +71,7 @@ pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Val
         "sentence": words.sentence.plain(names),
         "next_step": words.next.plain(names),
         "turn": words.turn.name(),
-        "hint": words.hint.map(|hint| hint.plain(names)),
+        "hint": words.hint.as_ref().map(|hint| hint.plain(names)),
         "severity": if page.is_check_refused { Severity::Open } else { page.outcome.severity() },
         "provisional": page.provisional,
         "keeps_looking": matches!(page.closing, Closing::KeepsLooking | Closing::WillConfirm),

@@ -12,7 +12,7 @@ use crate::consent::permissions::NamedPermission;
 use crate::consent::{AadstsCode, Outcome, ResourceId, aadsts};
 use crate::installation::Informed;
 use crate::web::users_approval::UsersMayApprove;
-use crate::web::words::{self, Because, CodeFrom, Names, Template, Words};
+use crate::web::words::{self, Because, CodeFrom, Names, OUTCOMES, Words};
 
 /// The source of an organisation's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -157,10 +157,6 @@ pub struct ResultPage<'a> {
     pub address: Option<&'a str>,
 }
 
-/// The sentence about another tenant. The sentence does not name this tenant, because the callback can name any.
-const OTHER_TENANT: Template =
-    Template("Microsoft sent you back from another organisation than the link is for. Were you signed in with another account?");
-
 impl<'a> ResultPage<'a> {
     /// A page that shows the outcome and nothing else.
     #[must_use]
@@ -219,7 +215,8 @@ impl<'a> ResultPage<'a> {
         }
         let mut words = words::words_because(self.outcome, self.because());
         if self.other_tenant {
-            words.hint = Some(OTHER_TENANT);
+            // The sentence does not name this tenant, because the callback can name any.
+            words.hint = Some(OUTCOMES.text("other-tenant-hint"));
         }
         if self.unopened { words::unopened(words) } else { words }
     }

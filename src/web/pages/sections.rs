@@ -1,13 +1,14 @@
 //! The parts of a result page. Other pages use some of them too.
 
-use maud::{Markup, html};
+use maud::{Markup, Render as _, html};
 
 use super::result_page::{ChainLine, Closing, NamedBy, ResultPage};
-use super::{Ago, Count, Moment, copyable, opens_as_page};
+use super::{Ago, Moment, copyable, opens_as_page};
+use crate::consent::permission_table::PermissionKind;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, Right};
 use crate::installation::Informed;
-use crate::web::words::{CodeFrom, Template, Words};
+use crate::web::words::{CodeFrom, PAGES, PageText, Words};
 
 /// Most permissions that a page shows in one list. The list ends with the number of the others, and JSON contains all of them.
 const SHOWN: usize = 40;
@@ -17,11 +18,10 @@ pub(in crate::web) fn meaning(page: &ResultPage<'_>) -> Markup {
     html! {
         @if let Some((reported, (meaning, from))) = told {
             p.meaning {
-                @match from {
-                    CodeFrom::Callback => "Microsoft's page reported ",
-                    CodeFrom::Check => "Microsoft answered our check with ",
-                }
-                code { (reported.code) } ": " (meaning.fill(page.names()))
+                (PAGES.text(match from {
+                    CodeFrom::Callback => "reported-by-page",
+                    CodeFrom::Check => "reported-to-check",
+                }).with("code", html! { code { (reported.code) } }).with("meaning", meaning.fill(page.names())))
             }
         }
     }
@@ -38,29 +38,29 @@ pub(super) fn right_account(page: &ResultPage<'_>) -> Markup {
     let names = page.names();
     let sign_out = page.sign_out_href.filter(|url| opens_as_page(url));
     let open_here = html! {
-        @if let Some(address) = page.again_href { a href=(address) { "open the link in this window" } } @else { "open the link again" }
+        @if let Some(address) = page.again_href { a href=(address) { (PAGES.text("account-link-here")) } } @else { (PAGES.text("account-link-again")) }
     };
     let other_account = matches!(page.outcome, Outcome::WrongTenant | Outcome::WrongAccount);
     html! {
         @if page.again_href.is_some() || sign_out.is_some() {
             section.account aria-labelledby="account" {
-                h2 #account { "Try again with the right account" }
+                h2 #account { (PAGES.text("account-heading")) }
                 @if let Some(address) = page.again_href {
-                    p { "Open the same link in a private window (also called InPrivate or Incognito). Copy this address:" }
+                    p { (PAGES.text("account-private-window")) }
                     (copyable(address))
                 }
                 @if let Some(url) = sign_out {
-                    p { "Or sign out first. This signs you out of Microsoft 365 in every tab of this browser, Outlook and Teams included, so save what you have open there." }
-                    p { a.button href=(url) target="_blank" rel="noopener noreferrer" { "Sign out at Microsoft" } }
-                    p { "Afterwards, " (open_here) "." }
+                    p { (PAGES.text("account-sign-out-first")) }
+                    p { a.button href=(url) target="_blank" rel="noopener noreferrer" { (PAGES.text("account-sign-out")) } }
+                    p { (PAGES.text("account-after-sign-out").with("link", open_here)) }
                 } @else {
-                    p { "Or " (open_here) " and choose another account there." }
+                    p { (PAGES.text("account-or").with("link", open_here)) }
                 }
             }
         }
         @if other_account {
             p.quiet.partner {
-                (Template("If you manage this organisation as a partner (GDAP): an account of your own company often does not work here. Use an account of the organisation itself, or grant {app} with your partner tools and tell {operator}.").fill(names))
+                (PAGES.text("account-partner").fill(names))
             }
         }
     }
@@ -71,15 +71,11 @@ pub(in crate::web) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
     html! {
         @if let Some(chain) = chain {
             div.chain {
-                p {
-                    bdi { (chain.name) } ": "
-                    @match chain.done {
-                        Some(done) => strong { (done) " of " (chain.total) " approved" },
-                        None => strong { (chain.total) " apps" },
-                    }
-                }
+                @let progress = PAGES.text(if chain.done.is_some() { "chain-progress" } else { "chain-total" })
+                    .with("done", chain.done.unwrap_or_default()).with("total", chain.total);
+                p { (PAGES.text("chain-line").with("chain", chain.name).with("progress", html! { strong { (progress) } })) }
                 @if let Some(href) = chain.continue_href {
-                    p { a.button href=(href) { "Continue" } }
+                    p { a.button href=(href) { (PAGES.text("chain-continue")) } }
                 }
             }
         }
@@ -90,44 +86,31 @@ pub(super) fn check_again(page: &ResultPage<'_>) -> Markup {
     html! {
         @if let Some(plan) = page.refresh {
             p.again {
-                "This page reloads by itself in " (Count(u64::from(plan.seconds), "second")) "; Microsoft is asked again at most every 30\u{a0}seconds. "
-                a href=(plan.stop_href) { "Stop reloading" }
+                (PAGES.text("reloads-in").with("seconds", u64::from(plan.seconds))) " "
+                a href=(plan.stop_href) { (PAGES.text("reloads-stop")) }
             }
         } @else if let Some(href) = page.check_again_href {
-            p.again { a.button href=(href) { "Check again" } }
+            p.again { a.button href=(href) { (PAGES.text("check-again")) } }
         }
     }
 }
 
 pub(super) struct ShownPermissions<'a> {
     pub(super) name: &'static str,
-    heading: Template,
-    note: Option<Template>,
+    heading: PageText<'static>,
+    note: Option<PageText<'static>>,
     pub(super) permissions: &'a [NamedPermission],
 }
 
 pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [ShownPermissions<'a>; 5] {
-    let list = |name, heading, note: Option<&'static str>, permissions| ShownPermissions {
-        name,
-        heading: Template(heading),
-        note: note.map(Template),
-        permissions,
-    };
-    let right = Right::to_see(page.unseen).map(|right| match right {
-        Right::Applications => "The Microsoft Graph permission Application.Read.All would show them to {operator}.",
-        _ => "The Microsoft Graph permission Directory.Read.All would show them to {operator}.",
-    });
+    let list = |name, heading, note, permissions| ShownPermissions { name, heading, note, permissions };
+    let right = Right::to_see(page.unseen).map(|right| PAGES.text("list-unseen-note").with("permission", right.permission()));
     [
-        list("forbidden", "Permissions that {operator} does not want", Some("Microsoft shows them as approved."), page.forbidden),
-        list("missing", "Missing permissions", None, page.missing),
-        list("unseen", "Permissions that we could not see", right, page.unseen),
-        list(
-            "unexpected",
-            "Additional permissions",
-            Some("Microsoft shows them as approved. They are not on the list of {operator}."),
-            page.unexpected,
-        ),
-        list("optional_absent", "Optional permissions, not approved", Some("They are not required."), page.optional_absent),
+        list("forbidden", PAGES.text("list-forbidden"), Some(PAGES.text("list-forbidden-note")), page.forbidden),
+        list("missing", PAGES.text("list-missing"), None, page.missing),
+        list("unseen", PAGES.text("list-unseen"), right, page.unseen),
+        list("unexpected", PAGES.text("list-unexpected"), Some(PAGES.text("list-unexpected-note")), page.unexpected),
+        list("optional_absent", PAGES.text("list-optional-absent"), Some(PAGES.text("list-optional-absent-note")), page.optional_absent),
     ]
 }
 
@@ -138,17 +121,22 @@ pub(in crate::web) fn lists(page: &ResultPage<'_>, nested: bool) -> Markup {
         @for list in lists_of(page).iter().filter(|list| !list.permissions.is_empty()) {
             section.permissions data-list=(list.name) {
                 @if nested { h3 { (list.heading.fill(names)) } } @else { h2 { (list.heading.fill(names)) } }
-                @if let Some(note) = list.note { p.quiet { (note.fill(names)) } }
+                @if let Some(note) = &list.note { p.quiet { (note.fill(names)) } }
                 ul {
                     @for permission in list.permissions.iter().take(SHOWN) {
                         li {
                             bdi.value { (permission.value) } " "
-                            span.quiet { bdi { (permission.resource) } ", " (permission.kind.name()) " permission" }
+                            span.quiet {
+                                (PAGES.text(match permission.kind {
+                                    PermissionKind::Application => "permission-application",
+                                    PermissionKind::Delegated => "permission-delegated",
+                                }).with("resource", &*permission.resource))
+                            }
                         }
                     }
                 }
                 @if let Some(more) = list.permissions.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-                    p.quiet { "and " (more) " more" }
+                    p.quiet { (PAGES.text("list-more").with("count", more)) }
                 }
             }
         }
@@ -162,26 +150,28 @@ pub(in crate::web) fn facts(page: &ResultPage<'_>) -> Markup {
         @if page.app.is_some() || page.organisation.is_some() || looked.is_some() {
             dl.facts {
                 @if let Some(app) = page.app {
-                    dt { "App" }
+                    dt { (PAGES.text("facts-app")) }
                     dd {
                         bdi { (app) }
                         @if let Some(purpose) = page.purpose { br; span.quiet { bdi { (purpose) } } }
                     }
                 }
                 @if let Some(organisation) = page.organisation {
-                    dt { @if page.outcome == Outcome::WrongTenant { "The link is for" } @else { "Organisation" } }
+                    dt { (PAGES.text(if page.outcome == Outcome::WrongTenant { "facts-link-is-for" } else { "facts-organisation" })) }
                     dd {
                         bdi { (organisation.name) }
                         @if organisation.named_by == NamedBy::Operator {
-                            " " span.quiet { (Template("(as named by {operator})").fill(names)) }
+                            " " span.quiet { (PAGES.text("named-by-operator").fill(names)) }
                         }
                     }
                 }
                 @if let Some(looked) = &looked {
-                    dt { "Last checked" }
+                    dt { (PAGES.text("facts-last-checked")) }
                     dd {
-                        (looked)
-                        @if let Some(age) = page.age { ", " (Ago(age)) }
+                        @match page.age {
+                            Some(age) => (PAGES.text("facts-checked-ago").with("moment", looked.render()).with("ago", Ago(age).render())),
+                            None => (looked),
+                        }
                     }
                 }
             }
@@ -191,51 +181,50 @@ pub(in crate::web) fn facts(page: &ResultPage<'_>) -> Markup {
 
 /// The end of the page. If the reader has to act next, the text does not suggest closing the page.
 pub(in crate::web) fn closing(page: &ResultPage<'_>, words: &Words) -> Markup {
-    let told = match page.closing {
+    let told = PAGES.text(match page.closing {
         Closing::Nothing => return html! {},
-        Closing::KeepsLooking => "We keep checking.",
-        Closing::WillConfirm => "We keep checking, and {operator} can see the answer in its records.",
-        Closing::PleaseReload => "Please reload this page in a minute: this is not your doing, we could not arrange for another check yet.",
-        Closing::Concluded(Informed::Yes) => "{operator} has been informed.",
-        Closing::Concluded(Informed::Underway) => "{operator} is being informed.",
-        Closing::Concluded(Informed::Unknown) => "{operator} can see this in its records.",
-    };
+        Closing::KeepsLooking => "closing-keeps-looking",
+        Closing::WillConfirm => "closing-will-confirm",
+        Closing::PleaseReload => "closing-please-reload",
+        Closing::Concluded(Informed::Yes) => "closing-informed",
+        Closing::Concluded(Informed::Underway) => "closing-being-informed",
+        Closing::Concluded(Informed::Unknown) => "closing-in-records",
+    });
     let goes_on = page.closing == Closing::PleaseReload || page.chain.is_some_and(|chain| chain.continue_href.is_some());
     let may_close = !goes_on && !words.asks_reader() && matches!(words.turn, Owner::Nobody | Owner::Operator | Owner::Microsoft);
-    html! { p.closing { @if may_close { "You can close this page. " } (Template(told).fill(page.names())) } }
+    html! { p.closing { @if may_close { (PAGES.text("closing-may-close")) " " } (told.fill(page.names())) } }
 }
 
 pub(in crate::web) fn details(page: &ResultPage<'_>) -> Markup {
     html! {
         details {
-            summary { (Template("Details for {operator}").fill(page.names())) }
+            summary { (PAGES.text("details-heading").fill(page.names())) }
             dl {
-                dt { "Outcome" }
+                dt { (PAGES.text("details-outcome")) }
                 dd { code { (page.outcome.name()) } }
                 @if let Some(reported) = page.code {
-                    dt { "Microsoft's code" }
+                    dt { (PAGES.text("details-code")) }
                     dd {
-                        code { (reported.code) }
-                        @match reported.from {
-                            CodeFrom::Callback => " (came with the browser)",
-                            CodeFrom::Check => " (answered to our check)",
-                        }
+                        (PAGES.text(match reported.from {
+                            CodeFrom::Callback => "details-code-by-browser",
+                            CodeFrom::Check => "details-code-to-check",
+                        }).with("code", html! { code { (reported.code) } }))
                     }
                 }
                 @if let Some(id) = page.trace_id {
-                    dt { "Microsoft's trace id" }
+                    dt { (PAGES.text("details-trace-id")) }
                     dd { code { (id) } }
                 }
                 @if let Some(id) = page.correlation_id {
-                    dt { "Microsoft's correlation id" }
+                    dt { (PAGES.text("details-correlation-id")) }
                     dd { code { (id) } }
                 }
                 @if let Some(reference) = page.reference {
-                    dt { "Reference" }
+                    dt { (PAGES.text("details-reference")) }
                     dd { bdi { (reference) } }
                 }
                 @if let Some(id) = page.record_id {
-                    dt { "Record" }
+                    dt { (PAGES.text("details-record")) }
                     dd { code { (id) } }
                 }
             }

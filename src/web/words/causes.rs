@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Template, Words, words};
+use super::text::{OUTCOMES, PageText};
+use super::{Words, words};
 use crate::consent::aadsts::{Entry, Obstacle};
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
@@ -35,19 +36,15 @@ impl Because<'_> {
     /// The code's own sentence, if the code led to the outcome. An error claim appears only if we had nothing better to rely on, and never
     /// next to an approval that a check saw. A code of our check appears only if it has a meaning for a check: other sentences would be
     /// about a person's sign-in or approval.
-    pub(crate) fn meaning(&self, outcome: Outcome) -> Option<(Template, CodeFrom)> {
+    pub(crate) fn meaning(&self, outcome: Outcome) -> Option<(PageText<'static>, CodeFrom)> {
         let (entry, from) = self.entry?;
         let led_here = match from {
             CodeFrom::Callback => entry.class.name() == outcome.name(),
             CodeFrom::Check => !outcome.was_seen() && entry.token != Obstacle::UnknownRefusal,
         };
-        led_here.then_some((Template(entry.admin()), from))
+        led_here.then(|| (entry.admin(), from))
     }
 }
-
-const AWAITS_VERIFIER: Template = Template(
-    "Microsoft does not show our reader yet, the app with which {operator} checks {app}. After its approval, a delay of some minutes is common.",
-);
 
 /// The words for an outcome, more exact if its cause is known.
 pub(crate) fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
@@ -57,40 +54,32 @@ pub(crate) fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         Outcome::Disabled | Outcome::AppMisconfigured if because.missing_resource.is_some() && is_switched_off => {
             return Words {
                 turn: Owner::Visitor,
-                title: Template("A service is switched off in your organisation"),
-                sentence: Template(
-                    "{resource}, which {app} needs, is switched off in your organisation. Often its subscription has ended.",
-                ),
-                next: Template(
-                    "Please check the subscription of {resource}. To switch the service on: in the Microsoft Entra admin centre open Enterprise applications, choose {resource}, then Properties, and set \"Enabled for users to sign in\" to Yes.",
-                ),
+                title: OUTCOMES.text("switched-off-title"),
+                sentence: OUTCOMES.text("switched-off-sentence"),
+                next: OUTCOMES.text("switched-off-next"),
                 ..words
             };
         }
         Outcome::AppMisconfigured if because.missing_resource.is_some() => {
             return Words {
                 turn: Owner::Visitor,
-                sentence: Template("Your organisation does not have {resource}, which {app} needs."),
-                next: Template(
-                    "Please check whether your organisation has a licence for {resource}: a smaller one may lack it. If it has one, add the service with this command of Microsoft Graph PowerShell: New-MgServicePrincipal -AppId {resource_id}. If not, please tell {operator}.",
-                ),
+                sentence: OUTCOMES.text("missing-resource-sentence"),
+                next: OUTCOMES.text("missing-resource-next"),
                 ..words
             };
         }
         Outcome::Unavailable if because.is_check_refused => {
             return Words {
                 turn: Owner::Operator,
-                title: Template("Recorded, and not checked yet"),
-                sentence: Template(
-                    "What you did has been recorded. Microsoft refused our check of {app}, so we do not know yet where it stands. You did nothing wrong.",
-                ),
-                next: Template("{operator} needs to look at this. You don't need to do anything: the check can be repeated."),
+                title: OUTCOMES.text("check-refused-title"),
+                sentence: OUTCOMES.text("check-refused-sentence"),
+                next: OUTCOMES.text("check-refused-next"),
                 tone: Tone::Ours,
                 ..words
             };
         }
         Outcome::Pending if because.awaits_verifier => {
-            return Words { title: Template("Waiting for Microsoft to show our reader"), sentence: AWAITS_VERIFIER, ..words };
+            return Words { title: OUTCOMES.text("awaits-verifier-title"), sentence: OUTCOMES.text("awaits-verifier-sentence"), ..words };
         }
         _ => {}
     }
@@ -101,21 +90,15 @@ pub(crate) fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         {
             Words {
                 turn: entry.owner,
-                title: Template("Microsoft did not let this through"),
-                sentence: Template("Microsoft stopped the approval of {app} or our check of it."),
-                next: Template(entry.next()),
+                title: OUTCOMES.text("blocked-by-microsoft-title"),
+                sentence: OUTCOMES.text("blocked-by-microsoft-sentence"),
+                next: entry.next(),
                 ..words
             }
         }
-        Some((_, CodeFrom::Check)) if outcome == Outcome::BlockedByPolicy => Words {
-            sentence: Template(
-                "A rule of your organisation, such as Conditional Access, does not let us check {app}. It may be approved or not: we cannot see.",
-            ),
-            next: Template(
-                "Please ask whoever looks after these rules in your organisation whether our check can be allowed. {operator} can tell them what it needs.",
-            ),
-            ..words
-        },
+        Some((_, CodeFrom::Check)) if outcome == Outcome::BlockedByPolicy => {
+            Words { sentence: OUTCOMES.text("check-blocked-sentence"), next: OUTCOMES.text("check-blocked-next"), ..words }
+        }
         // The words for a declined approval also separate it from a request, and those for an unknown outcome name the facts to send and
         // the recipient. The code's own sentence has neither.
         Some((entry, CodeFrom::Callback))
@@ -123,7 +106,7 @@ pub(crate) fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
                 && outcome != Outcome::Declined
                 && !(outcome == Outcome::Unknown && entry.owner == Owner::Operator) =>
         {
-            Words { turn: entry.owner, next: Template(entry.next()), hint: None, ..words }
+            Words { turn: entry.owner, next: entry.next(), hint: None, ..words }
         }
         _ => words,
     }
@@ -131,21 +114,14 @@ pub(crate) fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
 
 /// The words of the watch page: the approval happens in another tab, and Microsoft never redirects back from there.
 pub(crate) fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
-    let approve = Template(
-        "Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then come back to this tab.",
-    );
+    let approve = OUTCOMES.text("watch-approve-next");
     let words = words_because(outcome, because);
     match outcome {
         Outcome::Pending => Words {
             tone: Tone::Act,
             turn: Owner::Visitor,
-            title: Template("Approve {app} at Microsoft"),
-            sentence: match because.awaits_verifier {
-                true => AWAITS_VERIFIER,
-                false => Template(
-                    "Microsoft does not show an approval of {app} for your whole organisation yet. After Accept, a delay of some minutes is common.",
-                ),
-            },
+            title: OUTCOMES.text("watch-pending-title"),
+            sentence: OUTCOMES.text(if because.awaits_verifier { "awaits-verifier-sentence" } else { "watch-pending-sentence" }),
             next: approve,
             hint: None,
         },
@@ -153,27 +129,13 @@ pub(crate) fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
         Outcome::ReportedUnverified => Words {
             tone: Tone::Act,
             turn: Owner::Visitor,
-            title: Template("Approve {app} at Microsoft: we cannot check it"),
-            sentence: Template(
-                "We have no right to look in your organisation, so this page will not show whether {app} is approved. Nothing is counted as approved because of it.",
-            ),
-            next: Template(
-                "Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then look whether {app} is listed in the Microsoft Entra admin centre under Enterprise applications, and tell {operator}.",
-            ),
+            title: OUTCOMES.text("watch-unverified-title"),
+            sentence: OUTCOMES.text("watch-unverified-sentence"),
+            next: OUTCOMES.text("watch-unverified-next"),
             hint: None,
         },
-        Outcome::GrantedInPart | Outcome::Reduced | Outcome::Revoked => Words {
-            next: Template(
-                "If permissions are still missing twenty minutes after Accept, and nobody took them away on purpose, open Microsoft's page once more and press Accept again.",
-            ),
-            ..words
-        },
-        Outcome::Unavailable | Outcome::OperatorFault => Words {
-            hint: Some(Template(
-                "The approval does not depend on this check: if you have not pressed Accept yet, you can do so at any time.",
-            )),
-            ..words
-        },
+        Outcome::GrantedInPart | Outcome::Reduced | Outcome::Revoked => Words { next: OUTCOMES.text("watch-in-part-next"), ..words },
+        Outcome::Unavailable | Outcome::OperatorFault => Words { hint: Some(OUTCOMES.text("watch-unavailable-hint")), ..words },
         _ => words,
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{confirmed_later, status, words};
+use super::{Names, PageText, confirmed_later, status, words};
 use crate::consent::Outcome;
 use crate::consent::outcome::{GIVE_UP, PROVISIONAL, Severity};
 
@@ -51,6 +51,12 @@ fn when(outcome: Outcome) -> &'static str {
     }
 }
 
+/// A text with the names of its arguments.
+fn raw(text: &PageText<'_>) -> String {
+    let app = Some("{app}");
+    text.plain(Names { operator: "{operator}", support: "{support}", app, resource: Some("{resource}"), resource_id: None })
+}
+
 fn document() -> String {
     let mut text = String::from(
         "# Outcomes\n\n\
@@ -68,7 +74,7 @@ fn document() -> String {
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let later = confirmed_later();
-    let row = format!("> **{}.** {} *{}:* {}\n\nPages carry", later.title.0, later.sentence.0, later.turn.name(), later.next.0);
+    let row = format!("> **{}.** {} *{}:* {}\n\nPages carry", raw(&later.title), raw(&later.sentence), later.turn.name(), raw(&later.next));
     text = text.replacen("Pages carry", &row, 1);
     for outcome in Outcome::ALL {
         let words = words(*outcome);
@@ -89,10 +95,10 @@ fn document() -> String {
             outcome.name(),
             when(*outcome),
             status(*outcome).as_u16(),
-            words.title.0,
-            words.sentence.0,
+            raw(&words.title),
+            raw(&words.sentence),
             words.turn.name(),
-            words.next.0,
+            raw(&words.next),
             outcome.msp_line(),
         )
         .unwrap();

@@ -1,29 +1,28 @@
 //! What a permission lets an app do, in words that need no knowledge of Graph.
 
+use super::text::{PERMISSIONS, PageText};
 use crate::consent::ids::ResourceId;
 use crate::consent::permission_table::PermissionKind;
-use crate::sentences::Sentences;
-
-static SENTENCES: Sentences = Sentences::of(include_str!("permissions.ftl"));
 
 /// How apps use permissions of a kind, as the heading of a list.
-pub(crate) fn exercised(kind: PermissionKind) -> &'static str {
-    match kind {
-        PermissionKind::Application => "By itself, with nobody signed in",
-        PermissionKind::Delegated => "For whoever is signed in to it, and no further than that person may go",
-    }
+pub(crate) fn exercised(kind: PermissionKind) -> PageText<'static> {
+    PERMISSIONS.text(match kind {
+        PermissionKind::Application => "exercised-application",
+        PermissionKind::Delegated => "exercised-delegated",
+    })
 }
 
 /// What a permission lets an app do, in words that need no knowledge of Graph. `None`: use Microsoft's line.
 ///
 /// The words are ours, not Microsoft's. They cover the permissions that apps of service providers and mail clients request most.
-pub(crate) fn permission_words(resource: ResourceId, kind: PermissionKind, value: &str) -> Option<&'static str> {
+pub(crate) fn permission_words(resource: ResourceId, kind: PermissionKind, value: &str) -> Option<PageText<'static>> {
     let own = match resource {
         ResourceId::GRAPH => "graph",
         ResourceId::EXCHANGE_ONLINE => "exchange",
         _ => return None,
     };
-    [own, "mailbox"].into_iter().find_map(|of| SENTENCES.get(&key(of, kind, value)))
+    let key = [own, "mailbox"].into_iter().map(|of| key(of, kind, value)).find(|key| PERMISSIONS.has(key));
+    key.map(|key| PERMISSIONS.text(key))
 }
 
 fn key(of: &str, kind: PermissionKind, value: &str) -> String {
@@ -34,7 +33,6 @@ fn key(of: &str, kind: PermissionKind, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::consent::permission_table;
-    use crate::sentences::tests::checked_keys;
 
     #[test]
     fn every_permission_that_has_words_is_one_that_microsoft_publishes() {
@@ -47,23 +45,25 @@ mod tests {
                 }
             }
         }
-        for (key, sentence) in SENTENCES.by_key() {
-            assert!(known.contains(*key), "{key}");
+        let keys = crate::texts::tests::keys("en/permissions");
+        for (key, sentence) in keys.iter().filter(|(key, _)| !key.starts_with("exercised-")) {
+            assert!(known.contains(key), "{key}");
             assert!(sentence.ends_with('.') && sentence.is_ascii(), "{sentence}");
         }
-        assert_eq!(checked_keys(&SENTENCES).len(), 113);
+        assert_eq!(keys.len(), 113 + 2);
     }
 
     #[test]
     fn a_permission_of_a_resource_we_do_not_know_has_no_words_of_ours() {
         use PermissionKind::{Application, Delegated};
-        let other = ResourceId::from_u128(7);
-        assert_eq!(permission_words(other, Application, "Mail.Read"), None);
-        assert_eq!(permission_words(ResourceId::GRAPH, Application, "Calendars.Read.All"), None);
-        assert_eq!(permission_words(ResourceId::GRAPH, Application, "EAS.AccessAsUser.All"), None);
-        let read = permission_words(ResourceId::EXCHANGE_ONLINE, Application, "mail.read");
-        assert_eq!(read, permission_words(ResourceId::GRAPH, Application, "Mail.Read"));
-        assert_ne!(read, permission_words(ResourceId::GRAPH, Delegated, "Mail.Read"));
+        let words = |resource, kind, value| permission_words(resource, kind, value).map(|words| words.plain_alone());
+        let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
+        assert_eq!(words(ResourceId::from_u128(7), Application, "Mail.Read"), None);
+        assert_eq!(words(graph, Application, "Calendars.Read.All"), None);
+        assert_eq!(words(graph, Application, "EAS.AccessAsUser.All"), None);
+        let read = words(exchange, Application, "mail.read");
+        assert_eq!(read, words(graph, Application, "Mail.Read"));
+        assert_ne!(read, words(graph, Delegated, "Mail.Read"));
         assert!(read.is_some());
     }
 }

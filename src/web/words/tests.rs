@@ -1,45 +1,39 @@
-use maud::Render as _;
-
 use super::*;
 use crate::consent::AadstsCode;
 use crate::consent::aadsts;
 
-const NAMES: Names<'static> = Names {
-    operator: "Fabrikam",
-    support: "help desk",
-    app: Some("Mail Sync"),
-    resource: Some("Exchange"),
-    resource_id: None,
-    progress: None,
-};
+const NAMES: Names<'static> =
+    Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange"), resource_id: None };
 
 fn because(code: &str, from: CodeFrom) -> Because<'static> {
     Because { entry: Some((aadsts::lookup(AadstsCode::parse(code).unwrap()), from)), ..Because::default() }
 }
 
-fn templates(words: &Words) -> Vec<Template> {
-    [words.title, words.sentence, words.next].into_iter().chain(words.hint).chain([words.turn.heading()]).collect()
+/// The texts with `Mail Sync` for the app, and so on.
+fn texts(words: &Words) -> Vec<String> {
+    let texts = [&words.title, &words.sentence, &words.next].into_iter().chain(&words.hint);
+    texts.chain([&words.turn.heading()]).map(plain).collect()
+}
+
+fn plain(text: &PageText<'_>) -> String {
+    text.plain(NAMES)
 }
 
 #[test]
-fn templates_hold_known_placeholders_and_whole_sentences() {
+fn texts_are_whole_sentences_that_begin_with_no_app() {
     let unseen = Because { awaits_verifier: true, ..Because::default() };
     let watched = Outcome::ALL.iter().map(|outcome| watch_words(*outcome, Because::default()));
     let unseen = [words_because(Outcome::Pending, unseen), watch_words(Outcome::Pending, unseen)];
     let others = unseen.into_iter().chain([confirmed_later(), not_arranged()]);
     for words in Outcome::ALL.iter().map(|outcome| words(*outcome)).chain(watched).chain(others) {
-        for template in templates(&words) {
-            let without = ["{operator}", "{support}", "{app}", "{resource}"]
-                .iter()
-                .fold(template.0.to_owned(), |text, known| text.replace(known, ""));
-            assert!(!without.contains(['{', '}']), "{}", template.0);
-            assert!(!template.0.starts_with("{app}") && !template.0.contains(". {app}"), "{}", template.0);
-            assert!(template.0.is_ascii(), "{}", template.0);
+        for text in texts(&words) {
+            assert!(!text.contains(['{', '}']) && text.is_ascii(), "{text}");
+            assert!(!text.starts_with("Mail Sync") && !text.contains(". Mail Sync"), "{text}");
         }
-        for sentence in [words.sentence, words.next].into_iter().chain(words.hint) {
-            assert!(sentence.0.ends_with('.'), "{}", sentence.0);
+        for sentence in [&words.sentence, &words.next].into_iter().chain(&words.hint) {
+            assert!(plain(sentence).ends_with('.'), "{}", plain(sentence));
         }
-        assert!(!words.title.0.ends_with('.'), "{}", words.title.0);
+        assert!(!plain(&words.title).ends_with('.'), "{}", plain(&words.title));
     }
 }
 
@@ -49,8 +43,8 @@ fn the_watch_page_never_claims_more_than_the_result_page() {
         let watched = watch_words(*outcome, Because::default());
         assert_ne!(watched.tone, Tone::Alarm);
         if !outcome.was_complete() {
-            assert!(templates(&watched).iter().all(|template| !template.0.contains("granted")), "{outcome:?}");
-            assert_ne!(seen_for_everybody(*outcome), "seen");
+            assert!(texts(&watched).iter().all(|text| !text.contains("granted")), "{outcome:?}");
+            assert_ne!(seen_for_everybody(*outcome).plain_alone(), "seen");
         }
         assert!(!(outcome.was_complete() && outcome.facts().approving_helps), "{outcome:?}");
     }
@@ -59,27 +53,27 @@ fn the_watch_page_never_claims_more_than_the_result_page() {
 #[test]
 fn granted_is_said_of_what_was_seen_and_of_nothing_else() {
     for outcome in Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Granted) {
-        for template in templates(&words(*outcome)) {
-            assert!(!template.0.to_lowercase().contains("granted") && !template.0.contains("confirmed:"), "{outcome:?}: {}", template.0);
+        for text in texts(&words(*outcome)) {
+            assert!(!text.to_lowercase().contains("granted") && !text.contains("confirmed:"), "{outcome:?}: {text}");
         }
     }
-    assert!(words(Outcome::Granted).sentence.0.contains("granted"));
+    assert!(plain(&words(Outcome::Granted).sentence).contains("granted"));
 }
 
 #[test]
 fn nobody_is_alarmed_by_an_outcome_and_our_faults_are_called_ours() {
     for outcome in Outcome::ALL {
         assert_ne!(words(*outcome).tone, Tone::Alarm, "{outcome:?}");
-        for template in templates(&words(*outcome)) {
+        for text in texts(&words(*outcome)) {
             for word in
                 ["failed", "failure", "error!", "invalid", "illegal", "denied", "forbidden", "warning", "danger", "attack", "you must"]
             {
-                assert!(!template.0.to_lowercase().contains(word), "{outcome:?}: {}", template.0);
+                assert!(!text.to_lowercase().contains(word), "{outcome:?}: {text}");
             }
         }
     }
     for ours in [Outcome::OperatorFault, Outcome::TenantNotFound, Outcome::AppMisconfigured] {
-        assert!(words(ours).sentence.0.starts_with("This is not your doing"));
+        assert!(plain(&words(ours).sentence).starts_with("This is not your doing"));
         assert_eq!((words(ours).tone, words(ours).turn), (Tone::Ours, Owner::Operator));
     }
 }
@@ -103,13 +97,13 @@ fn an_error_is_told_only_where_it_led_to_the_outcome() {
 fn the_next_step_is_the_codes_where_the_callback_brought_it() {
     let next = |outcome, because| {
         let words = words_because(outcome, because);
-        (words.turn, words.next.0)
+        (words.turn, plain(&words.next))
     };
-    let of = |outcome| (words(outcome).turn, words(outcome).next.0);
+    let of = |outcome| (words(outcome).turn, plain(&words(outcome).next));
     let entry = aadsts::lookup(AadstsCode::parse("AADSTS50057").unwrap());
-    assert_eq!(next(Outcome::WrongAccount, because("AADSTS50057", CodeFrom::Callback)), (Owner::Admin, entry.next()));
+    assert_eq!(next(Outcome::WrongAccount, because("AADSTS50057", CodeFrom::Callback)), (Owner::Admin, plain(&entry.next())));
     let transient = aadsts::lookup(AadstsCode::parse("AADSTS90033").unwrap());
-    assert_eq!(next(Outcome::Unknown, because("AADSTS90033", CodeFrom::Callback)), (Owner::Microsoft, transient.next()));
+    assert_eq!(next(Outcome::Unknown, because("AADSTS90033", CodeFrom::Callback)), (Owner::Microsoft, plain(&transient.next())));
     let unknown = because("AADSTS4000001", CodeFrom::Callback);
     assert_eq!(next(Outcome::Unknown, unknown), of(Outcome::Unknown));
     assert_eq!(next(Outcome::Declined, because("AADSTS65004", CodeFrom::Callback)), of(Outcome::Declined));
@@ -120,7 +114,7 @@ fn the_next_step_is_the_codes_where_the_callback_brought_it() {
 #[test]
 fn a_look_that_a_rule_stopped_says_nothing_about_the_approval() {
     let words = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", CodeFrom::Check));
-    assert!(words.sentence.0.contains("may be approved or not"));
+    assert!(plain(&words.sentence).contains("may be approved or not"));
 }
 
 #[test]
@@ -129,11 +123,11 @@ fn a_blocked_account_or_directory_is_no_rule_of_the_organisation() {
     for (code, from) in [("AADSTS5000225", Check), ("AADSTS5000225", Callback), ("AADSTS530034", Callback), ("AADSTS7000112", Callback)] {
         let words = words_because(Outcome::BlockedByPolicy, because(code, from));
         let entry = aadsts::lookup(AadstsCode::parse(code).unwrap());
-        assert_eq!((words.turn.name(), words.next.0), ("you", entry.next()), "{code}");
-        assert!(templates(&words).iter().all(|template| !template.0.contains("rule")), "{code}");
+        assert_eq!((words.turn.name(), plain(&words.next)), ("you", plain(&entry.next())), "{code}");
+        assert!(texts(&words).iter().all(|text| !text.contains("rule")), "{code}");
     }
     let rule = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", Callback));
-    assert!(rule.sentence.0.contains("rule of your organisation"));
+    assert!(plain(&rule.sentence).contains("rule of your organisation"));
 }
 
 #[test]
@@ -143,14 +137,25 @@ fn a_missing_resource_is_named() {
         words_because(Outcome::AppMisconfigured, because).sentence.plain(NAMES),
         "Your organisation does not have Exchange, which Mail Sync needs."
     );
-    assert_eq!(words_because(Outcome::Granted, because), words(Outcome::Granted));
+    assert_eq!(texts(&words_because(Outcome::Granted, because)), texts(&words(Outcome::Granted)));
 }
 
 #[test]
 fn a_name_that_looks_like_a_placeholder_stays_a_name() {
-    let names = Names { operator: "{app}", app: Some("{operator}{"), ..NAMES };
-    assert_eq!(Template("{operator} and {app}.").plain(names), "{app} and {operator}{.");
-    assert_eq!(Template("{operator} & {app}.").fill(names).render().into_string(), "<bdi>{app}</bdi> &amp; <bdi>{operator}{</bdi>.");
+    let names = Names { operator: "{ $app }", app: Some("{operator}{<"), ..NAMES };
+    let text = PAGES.text("account-partner");
+    assert!(text.plain(names).ends_with("grant {operator}{< with your partner tools and tell { $app }."));
+    let page = "grant <bdi>{operator}{&lt;</bdi> with your partner tools and tell <bdi>{ $app }</bdi>.";
+    assert!(text.fill(names).into_string().ends_with(page));
+}
+
+#[test]
+fn a_name_ends_no_isolation_and_replaces_no_markup() {
+    let code = maud::html! { code { "AADSTS1" } };
+    let text = PAGES.text("reported-by-page").with("code", code).with("meaning", "\u{2069}a\u{2068}\u{fdd0}<");
+    let expected = "Microsoft's page reported <bdi><code>AADSTS1</code></bdi>: <bdi>\u{fffd}a\u{fffd}\u{fffd}&lt;</bdi>";
+    assert_eq!(text.fill(NAMES).into_string(), expected);
+    assert!(!PAGES.text("account-partner").plain(NAMES).contains(['\u{2068}', '\u{2069}']));
 }
 
 #[test]
