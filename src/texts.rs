@@ -61,7 +61,7 @@ impl Catalogue {
     }
 
     /// A text with its arguments. `None` if the catalogue lacks it.
-    pub(crate) fn find(&'static self, key: &str, arguments: Option<&FluentArgs<'_>>) -> Option<Cow<'static, str>> {
+    pub(crate) fn find<'a>(&'static self, key: &str, arguments: impl FnOnce() -> FluentArgs<'a>) -> Option<Cow<'static, str>> {
         let bundle = self.bundle();
         let Some(pattern) = bundle.get_message(key).and_then(|message| message.value()) else {
             tracing::error!(text.key = key, "a text is missing");
@@ -69,7 +69,15 @@ impl Catalogue {
             return None;
         };
         let mut errors = Vec::new();
-        let text = bundle.format_pattern(pattern, arguments, &mut errors);
+        // Most texts are words alone, and take no arguments.
+        if pattern.elements.len() == 1 {
+            let text = bundle.format_pattern(pattern, None, &mut errors);
+            if errors.is_empty() {
+                return Some(text);
+            }
+            errors.clear();
+        }
+        let text = bundle.format_pattern(pattern, Some(&arguments()), &mut errors);
         if !errors.is_empty() {
             tracing::error!(text.key = key, errors = errors.len(), "a text lacks an argument");
             debug_assert!(false, "the text {key} lacks an argument: {errors:?}");
@@ -83,7 +91,7 @@ static OPERATOR: Catalogue = Catalogue::plain("en", include_str!("../locales/en/
 
 /// A line for the operator. A missing one is its kind, which no program and no reader takes for a line.
 fn line(kind: &'static str, name: &str) -> &'static str {
-    match OPERATOR.find(&format!("{kind}-{}", name.replace('_', "-")), None) {
+    match OPERATOR.find(&format!("{kind}-{}", name.replace('_', "-")), FluentArgs::new) {
         Some(Cow::Borrowed(line)) => line,
         _ => kind,
     }

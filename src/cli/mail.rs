@@ -46,7 +46,7 @@ pub(super) struct Mail<'a> {
 impl Mail<'_> {
     /// The subject, one line.
     pub(super) fn subject(&self, locale: Locale) -> String {
-        locale.text("subject", &self.arguments()).into_owned()
+        locale.text("subject", || self.arguments()).into_owned()
     }
 
     /// The text, with line feeds.
@@ -68,8 +68,7 @@ impl Mail<'_> {
     }
 
     fn write(&self, out: &mut impl fmt::Write, locale: Locale) -> fmt::Result {
-        let arguments = self.arguments();
-        let text = |key| locale.text(key, &arguments);
+        let text = |key| locale.text(key, || self.arguments());
         writeln!(out, "{}\n\n{}\n", text("greeting"), text("asks"))?;
         for app in self.apps {
             writeln!(out, "  * {app}")?;
@@ -156,7 +155,7 @@ mod tests {
 
             let bare = Mail { organisation: None, reference: None, leads: Leads::ToMicrosoft, ..mail() };
             let text = bare.text(locale);
-            let absent = ["our-reference", "read-our-page"].map(|key| locale.text(key, &bare.arguments()));
+            let absent = ["our-reference", "read-our-page"].map(|key| locale.text(key, || bare.arguments()));
             assert!(!text.contains("Contoso") && absent.iter().all(|absent| !text.contains(&**absent)), "{text}");
         }
     }

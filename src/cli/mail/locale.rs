@@ -26,8 +26,8 @@ pub(in crate::cli) struct Locale(usize);
 pub(in crate::cli) struct UnknownLanguage;
 
 impl Locale {
-    pub(super) fn text(self, key: &'static str, arguments: &FluentArgs<'_>) -> Cow<'static, str> {
-        MAILS.get(self.0).and_then(|mails| mails.find(key, Some(arguments))).unwrap_or(Cow::Borrowed(key))
+    pub(super) fn text<'a>(self, key: &'static str, arguments: impl FnOnce() -> FluentArgs<'a>) -> Cow<'static, str> {
+        MAILS.get(self.0).and_then(|mails| mails.find(key, arguments)).unwrap_or(Cow::Borrowed(key))
     }
 }
 

@@ -122,6 +122,10 @@ impl<'a> PageText<'a> {
     }
 
     fn formatted(&self, names: Option<Names<'_>>) -> Cow<'_, str> {
+        self.catalogue.find(&self.key, || self.with_names(names)).unwrap_or_else(|| (*self.key).into())
+    }
+
+    fn with_names<'n>(&'n self, names: Option<Names<'n>>) -> FluentArgs<'n> {
         let mut arguments = FluentArgs::with_capacity(self.arguments.len() + 5);
         let mut places = PLACES;
         for (name, argument) in &self.arguments {
@@ -137,13 +141,13 @@ impl<'a> PageText<'a> {
         if let Some(names) = names {
             arguments.set("operator", value(names.operator));
             arguments.set("support", value(names.support));
-            arguments.set("app", names.app.map_or_else(|| PAGES.find("the-app", None).unwrap_or_default().into(), value));
+            arguments.set("app", names.app.map_or_else(|| PAGES.text("the-app").plain_alone().into(), value));
             if let Some(resource) = names.resource {
                 arguments.set("resource", value(resource));
                 arguments.set("resource-id", names.resource_id.map_or_else(|| "ID".to_owned(), |id| id.to_string()));
             }
         }
-        self.catalogue.find(&self.key, Some(&arguments)).unwrap_or_else(|| self.key.clone())
+        arguments
     }
 
     /// The text as a part of a page.
