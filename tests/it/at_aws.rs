@@ -35,7 +35,7 @@ struct Aws {
 }
 
 /// A callback as an HTTP API delivers it.
-fn callback_event(query: &str) -> String {
+pub(crate) fn callback_event(query: &str) -> String {
     let mut event: Value = serde_json::from_str(include_str!("../../events/http-api-success.json")).unwrap();
     event["rawPath"] = json!("/callback");
     event["rawQueryString"] = json!(query);

@@ -17,6 +17,8 @@ mod expiry;
 mod federated;
 mod field;
 mod fixtures;
+#[cfg(target_os = "linux")]
+mod freeze;
 mod fuzzing;
 mod goldens;
 mod held;

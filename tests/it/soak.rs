@@ -28,6 +28,7 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use self::abuse::{Abuse, ask, press};
+use crate::freeze::freeze_and_thaw;
 use crate::serve::webhook::{Receiver, SECRET};
 use crate::support::installation::write_secret;
 use crate::support::same_id;
@@ -481,4 +482,16 @@ async fn a_damaged_store_is_named_and_customers_are_served() {
     soak.service.stop();
     figure("rows after", soak.counts().await.deliveries);
     assert!(said.contains(r#""store":"damaged""#), "{said}");
+}
+
+#[test]
+#[ignore = "scripts/soak runs it"]
+fn three_hundred_freezes_lose_at_most_three_orders_or_events() {
+    freeze_and_thaw(true, 300);
+}
+
+#[test]
+#[ignore = "scripts/soak runs it"]
+fn three_hundred_freezes_with_another_clock_lose_at_most_three() {
+    freeze_and_thaw(false, 300);
 }

@@ -7,6 +7,7 @@ pub(crate) mod moto;
 pub(crate) mod northwind;
 pub(crate) mod order;
 pub(crate) mod outbox;
+pub(crate) mod relay;
 pub(crate) mod runtime_api;
 pub(crate) mod service;
 pub(crate) mod stage;

@@ -110,6 +110,11 @@ impl Function {
         request_id(self.next)
     }
 
+    /// The ID of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
