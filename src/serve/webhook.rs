@@ -113,7 +113,9 @@ impl Webhook {
             .referer(false)
             .https_only(url.scheme() == "https")
             .connect_timeout(CONNECT)
-            .timeout(ATTEMPT);
+            .timeout(ATTEMPT)
+            // Each post has its own connection. Events are rare, and a kept connection that fell silent would delay the next ones by 20 s.
+            .pool_max_idle_per_host(0);
         // We use no proxy for an address on this machine.
         if is_loopback(url) {
             builder = builder.no_proxy();

@@ -1,6 +1,7 @@
 //! `serve` without AWS: the store, the worker in process and the webhook.
 
 mod clients;
+mod network;
 mod orders;
 mod process;
 pub(crate) mod store;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod held_token;
+mod network;
 mod records;
 mod report;
 mod resume;

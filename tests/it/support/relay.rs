@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
@@ -127,14 +129,19 @@ async fn forward(client: &mut BufReader<TcpStream>, [own, server]: [u16; 2]) -> 
     }
 }
 
-/// Replaces the port of the sandbox's address, which appears in scopes and documents.
-fn with_port(mut message: Vec<u8>, old: u16, new: u16) -> Vec<u8> {
-    for separator in [":", "%3A"] {
-        let [old, new] = [old, new].map(|port| format!("localhost{separator}{port}"));
-        assert_eq!(old.len(), new.len(), "ports that the system chooses have five digits");
-        while let Some(at) = message.windows(old.len()).position(|window| window == old.as_bytes()) {
-            message[at..at + new.len()].copy_from_slice(new.as_bytes());
-        }
-    }
-    message
+/// Replaces the port of the sandbox's address, which appears in scopes, in documents and in the claims of tokens.
+fn with_port(message: Vec<u8>, old: u16, new: u16) -> Vec<u8> {
+    assert_eq!(old.ilog10(), new.ilog10(), "ports that the system chooses have five digits, so no length changes");
+    let replaced = |text: &str| {
+        let text = text.replace(&format!("localhost:{old}"), &format!("localhost:{new}"));
+        text.replace(&format!("localhost%3A{old}"), &format!("localhost%3A{new}"))
+    };
+    let text = String::from_utf8(message).unwrap();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !['-', '_', '.'].contains(&c));
+    let claims = words.filter(|word| word.starts_with("eyJ")).filter_map(|token| token.split('.').nth(1));
+    let with_tokens = claims.fold(replaced(&text), |text, claims| match URL_SAFE_NO_PAD.decode(claims).map(String::from_utf8) {
+        Ok(Ok(decoded)) => text.replace(claims, &URL_SAFE_NO_PAD.encode(replaced(&decoded))),
+        _ => text,
+    });
+    with_tokens.into_bytes()
 }
