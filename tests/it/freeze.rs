@@ -124,7 +124,7 @@ impl Freezer {
                 std::thread::sleep(Duration::from_millis(1));
             }
             if matches!(self.process, Process::Here { .. }) {
-                self.clock.advance(FREEZES[self.trials as usize % FREEZES.len()]);
+                self.clock.advance(FREEZES[self.trials as usize / 3 % FREEZES.len()]);
             }
         }
         let ticket = self.runtime.block_on(self.test.ticket(tenant));
@@ -224,11 +224,11 @@ fn pid(function: &Function) -> Pid {
     Pid::from_raw(function.id().try_into().unwrap()).unwrap()
 }
 
-/// Freezes a process this many times. Its connections end by FIN and by RST in turn.
+/// Freezes a process this many times. Its connections end by FIN and by RST in turn, during the freeze or at the first byte after it.
 pub(crate) fn freeze_and_thaw(is_real: bool, trials: usize) {
     let mut freezer = Freezer::new(is_real);
     for trial in 0..trials {
-        freezer.visit(Some([Failure::Fin, Failure::Reset][trial % 2]));
+        freezer.visit(Some([Failure::Fin, Failure::Reset, Failure::ResetLater][trial % 3]));
     }
     let figures = freezer.finish();
     assert!(figures.ended_connections >= 2 * trials, "without ended connections the test proves nothing");

@@ -1,5 +1,5 @@
 //! Soak tests: the real `serve` on loopback serves honest customers. At the same time, others abuse one genuine invitation, replay revoked
-//! and expired links, or hold idle connections. In one test, the store was damaged before.
+//! and expired links, or hold idle connections. In one test, the store was damaged before. Two tests freeze a callback process 300 times.
 //!
 //! `scripts/soak` runs these tests. Each test prints its figures and asserts counts and facts. Only a long run has enough measurements to
 //! compare how long customers wait for `granted`, so only a long run asserts these times.

@@ -16,6 +16,8 @@ use tokio::sync::{oneshot, watch};
 pub(crate) enum Failure {
     Fin,
     Reset,
+    /// The connection resets at the next byte, as after an end that did not reach a frozen machine.
+    ResetLater,
     /// The connection accepts every byte and sends none, as after a change of network.
     Silent,
 }
@@ -81,6 +83,13 @@ async fn connection(client: TcpStream, ports: [u16; 2], mut failures: watch::Rec
     let failure = *failures.borrow();
     match failure {
         Failure::Reset if failed => client.get_ref().set_zero_linger().unwrap(),
+        Failure::ResetLater if failed => {
+            drop(failures);
+            // The client may end the connection by itself.
+            let _ = client.read_u8().await;
+            client.get_ref().set_zero_linger().unwrap();
+            return;
+        }
         Failure::Silent if failed => {
             drop(failures);
             let mut bytes = [0; 4_096];
