@@ -33,7 +33,7 @@ fn run(lab: &Lab, attempts: &str) -> JoinHandle<Output> {
 #[test]
 fn verify_over_http_1_loses_no_more_than_the_checks_under_way() {
     let lab = Lab::with(tenants(TENANTS, |_| true));
-    let name = |number: u32| if number % 2 == 0 { tenant(number).to_string() } else { format!("c{number}.example") };
+    let name = |number: u32| if number.is_multiple_of(2) { tenant(number).to_string() } else { format!("c{number}.example") };
     lab.write("customers.csv", &(0..TENANTS).fold("tenant\n".to_owned(), |table, number| table + &name(number) + "\n"));
     let relay = Relay::before(lab.sandbox.url());
     lab.write("consent.toml", &lab.read("consent.toml").replace(lab.sandbox.url(), &relay.url));
