@@ -42,7 +42,7 @@ pub(super) async fn answer(installation: &Installation, request: &Request, param
             }
             answer
         }
-        Ok(CallbackReply { address: None, view, .. }) => Shown::new(installation, &view).answer(request, None),
+        Ok(CallbackReply { address: None, view, .. }) => Shown::new(installation, &view).answer(request),
         Err(refusal) => refused(installation, request, refusal),
     }
 }

@@ -77,16 +77,6 @@ pub(crate) fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
     }
 }
 
-/// The `Refresh` header: after this number of seconds, the browser goes to `href`, without a script and without a `<meta>`. `href` is a
-/// path on our host. `None` if `href` contains a character that is invalid in a header.
-pub(crate) fn refresh(seconds: u32, href: &str) -> Option<HeaderValue> {
-    let fits = href.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'\'' | b'"'));
-    if !fits {
-        return None;
-    }
-    HeaderValue::try_from(format!("{seconds};url={href}")).ok()
-}
-
 pub(crate) fn retry_after(seconds: u32) -> HeaderValue {
     HeaderValue::from(seconds)
 }
@@ -143,13 +133,5 @@ mod tests {
     #[test]
     fn no_feature_of_the_browser_is_granted() {
         assert!(PERMISSIONS.split(", ").all(|feature| feature.ends_with("=()")), "{PERMISSIONS}");
-    }
-
-    #[test]
-    fn refresh_takes_a_path_of_ours_and_nothing_that_ends_it() {
-        assert_eq!(refresh(5, "/prod/r/eyJhbGciOiJIUzI1NiJ9.e30.x-_?n=1").unwrap(), "5;url=/prod/r/eyJhbGciOiJIUzI1NiJ9.e30.x-_?n=1");
-        for bad in ["/r/a;b", "/r/a,b", "/r/a b", "/r/\r\nset-cookie: x", "/r/\u{e9}", "/r/\"", "/r/'"] {
-            assert_eq!(refresh(5, bad), None, "{bad:?}");
-        }
     }
 }

@@ -6,6 +6,7 @@ use super::invitation_page::{CompanionStep, WATCH_EVERY_SECONDS, WATCH_FOR, Watc
 use super::pages::{RefreshPlan, ResultPage};
 use super::rejection::refused;
 use super::reply::{self, Answer};
+use super::request::STOP_RELOADING;
 use super::shown::Shown;
 use super::{Request, chain, words};
 use crate::approval::revisit::{RevisitReply, View, revisit};
@@ -17,18 +18,17 @@ use crate::installation::Installation;
 /// Answers a visit. `token` is the last segment of the request's path.
 pub(super) async fn answer(installation: &Installation, request: &Request, token: &str, view: View) -> Answer {
     let started = Instant::now();
-    let step = refresh_step(request);
     match revisit(installation, &request.visitor(), token, view, started).await {
         Ok(RevisitReply::Approval(approval)) => {
             let shown = Shown::new(installation, &approval);
             match (view, &approval.app.companion, approval.state.expectation.tenant) {
                 (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
-                _ => shown.answer(request, step),
+                _ => shown.answer(request),
             }
         }
         Ok(RevisitReply::Renewed(address)) => {
-            let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
-            reply::see_other(&(address + &query))
+            let query = if request.stops_reloading() { STOP_RELOADING } else { "" };
+            reply::see_other(&(address + query))
         }
         Ok(RevisitReply::Chain(report)) => chain::answer(installation, request, &report),
         Err(refusal) => refused(installation, request, refusal),
@@ -39,14 +39,11 @@ pub(super) async fn answer(installation: &Installation, request: &Request, token
 /// can explain a missing approval.
 fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: TenantId) -> Answer {
     let Some(consent_url) = companion.consent_address(ExpectedTenant::Tenant(tenant)) else {
-        return shown.answer(request, None);
+        return shown.answer(request);
     };
     let open = !matches!(shown.view.outcome, Outcome::Granted | Outcome::ReportedUnverified);
-    let waits = open && shown.age() < WATCH_FOR && refresh_step(request).is_some();
-    let result = ResultPage {
-        refresh: waits.then_some(RefreshPlan { seconds: WATCH_EVERY_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
-        ..shown.page(None)
-    };
+    let waits = open && shown.age() < WATCH_FOR && !request.stops_reloading();
+    let result = ResultPage { refresh: waits.then_some(RefreshPlan::of(WATCH_EVERY_SECONDS)), ..shown.page() };
     let listed = match shown.view.check.as_ref().map(|check| &check.timed.finding.service_principal) {
         Some(Visible::Seen(_) | Visible::Partly(_)) => Some(true),
         Some(Visible::Absent) => Some(false),
@@ -55,14 +52,4 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
     let login_host = consent_url.host_str().unwrap_or_default();
     let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: CompanionStep::of(companion) };
     reply::watch_answer(request, words::status(shown.view.outcome), &page)
-}
-
-/// The number of automatic checks so far, from `?n=`. Any other query gives `None`, which stops the checks.
-fn refresh_step(request: &Request) -> Option<usize> {
-    let mut pairs = request.query.pairs();
-    match (pairs.next(), pairs.next()) {
-        (None, _) => request.query.is_empty().then_some(0),
-        (Some(("n", digit)), None) => digit.parse().ok().filter(|_| digit.len() == 1),
-        _ => None,
-    }
 }

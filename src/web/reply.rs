@@ -38,10 +38,8 @@ pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages:
 }
 
 fn with_refresh(mut answer: Answer, page: &pages::ResultPage<'_>) -> Answer {
-    if let Some(plan) = page.refresh
-        && let Some(value) = headers::refresh(plan.seconds, plan.next_href)
-    {
-        answer.headers_mut().insert(REFRESH, value);
+    if let Some(plan) = page.refresh {
+        answer.headers_mut().insert(REFRESH, plan.seconds.into());
     }
     answer
 }

@@ -43,6 +43,11 @@ impl Request {
         accept.contains("application/json") && !accept.contains("text/html")
     }
 
+    /// Whether the reader followed [`STOP_RELOADING`].
+    pub(super) fn stops_reloading(&self) -> bool {
+        self.query.first("reload") == Some("off")
+    }
+
     pub(super) fn visitor(&self) -> Visitor<'_> {
         Visitor {
             front_door: self.front_door,
@@ -59,6 +64,9 @@ impl Request {
 /// The names of our cookies. Browsers refuse a cookie with this prefix if it lacks `Secure` or `Path=/`, or has a `Domain`.
 pub(super) const SECRET: &str = "__Host-entra-consent";
 pub(super) const VERIFIER_CLAIM: &str = "__Host-entra-consent-verifier";
+
+/// The link to a waiting page that does not reload.
+pub(super) const STOP_RELOADING: &str = "?reload=off";
 
 impl Request {
     fn cookie(&self, name: &str) -> Option<&str> {

@@ -12,11 +12,23 @@ use super::words::{self, CodeFrom};
 use crate::approval::ApprovalView;
 use crate::consent::finding::Obstacle;
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Binding, Outcome, Queued, ResourceId, Verdict, aadsts};
+use crate::consent::{Binding, Outcome, Owner, Queued, ResourceId, Verdict, aadsts};
 use crate::installation::{Informed, Installation};
 
-/// The delay in seconds before each automatic check of a pending page. After the last check, the page only offers a button.
-const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
+/// The delay in seconds before each automatic check of a waiting page. After the last check, the page only offers a button.
+const REFRESH_SECONDS: [u32; 5] = [15, 15, 20, 40, 60];
+
+/// The page's own address without a query, so that a page that was stopped reloads again.
+const CHECK_AGAIN: &str = "?";
+
+/// When the page reloads next. The approval's age decides, so that every reload has the same address and adds nothing to the history.
+fn seconds_to_reload(age: Duration) -> Option<u32> {
+    let ends = REFRESH_SECONDS.iter().scan(0, |end: &mut u32, seconds| {
+        *end = end.saturating_add(*seconds);
+        Some((*end, *seconds))
+    });
+    ends.into_iter().find(|(end, _)| age.as_secs() < u64::from(*end)).map(|(_, seconds)| seconds)
+}
 
 /// An approval, ready to render.
 pub(super) struct Shown<'a> {
@@ -48,15 +60,14 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The page, or its JSON twin. `step` counts the automatic checks; `None` if the page makes none.
-    pub(super) fn answer(&self, request: &Request, step: Option<usize>) -> Answer {
-        let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
-        let refresh = step.filter(|_| self.waits()).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
-            seconds: *seconds,
-            next_href: &next,
-            stop_href: "?n=stop",
-        });
-        reply::result_answer(request, words::status(self.view.outcome), &self.page(refresh))
+    /// The page, or its JSON twin.
+    pub(super) fn answer(&self, request: &Request) -> Answer {
+        let page = self.page();
+        // A person takes longer than the page reloads.
+        let waits = self.waits() && page.words().turn == Owner::Microsoft && !request.stops_reloading();
+        let seconds = if waits { seconds_to_reload(self.age()) } else { None };
+        let page = ResultPage { refresh: seconds.map(RefreshPlan::of), ..page };
+        reply::result_answer(request, words::status(self.view.outcome), &page)
     }
 
     /// The time since the callback.
@@ -103,7 +114,7 @@ impl<'a> Shown<'a> {
     }
 
     /// The complete page.
-    pub(super) fn page<'p>(&'p self, refresh: Option<RefreshPlan<'p>>) -> ResultPage<'p> {
+    pub(super) fn page(&self) -> ResultPage<'_> {
         let ApprovalView { app, state, outcome, check, address, invitation, chain } = self.view;
         let timed = check.as_ref().map(|check| &*check.timed);
         let assessment = check.as_ref().map(|check| &check.assessment);
@@ -147,8 +158,7 @@ impl<'a> Shown<'a> {
             looked_at: timed.map(|timed| timed.at),
             age: timed.map(|timed| self.installation.clock.since(timed.at)),
             provisional: outcome.can_change(self.age()),
-            refresh,
-            check_again_href: (self.can_be_checked() && *outcome != Outcome::Granted).then_some("?n=0"),
+            check_again_href: (self.can_be_checked() && *outcome != Outcome::Granted).then_some(CHECK_AGAIN),
             again_href: invitation.as_deref().filter(|_| astray),
             sign_out_href: astray.then_some(&self.sign_out),
             chain: chain.as_ref().map(|progress| {

@@ -171,7 +171,7 @@ impl Texts {
     fn watch(&self, outcome: Outcome) -> WatchPage<'_> {
         WatchPage {
             result: ResultPage {
-                refresh: Some(RefreshPlan { seconds: WATCH_EVERY_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
+                refresh: Some(RefreshPlan { seconds: WATCH_EVERY_SECONDS, stop_href: "?reload=off" }),
                 ..self.result(outcome)
             },
             listed: Some(true),
@@ -628,13 +628,13 @@ fn the_watch_page_says_how_long_it_looks_and_how_to_stop_it() {
     let texts = Texts::plain();
     let page = texts.watch(Outcome::Pending);
     let html = watch(&page).into_string();
-    assert!(text_of(&html).contains("This page looks every 15 seconds, for 20 minutes at most. Stop looking"));
-    assert_eq!(all(&parse(&html), "a[href='?n=stop']").len(), 1);
+    assert!(text_of(&html).contains("This page looks every 15 seconds, for 20 minutes at most."));
+    assert_eq!(all(&parse(&html), "a[href='?reload=off']").len(), 1);
     assert_eq!(WATCH_FOR, Duration::from_secs(20 * 60));
-    let stopped = ResultPage { refresh: None, check_again_href: Some("?n=0"), ..page.result.clone() };
+    let stopped = ResultPage { refresh: None, check_again_href: Some("?"), ..page.result.clone() };
     let html = watch(&WatchPage { result: stopped, ..page }).into_string();
     assert!(text_of(&html).contains("does not look by itself.") && !text_of(&html).contains("15 seconds"));
-    assert_eq!(all(&parse(&html), "a[href='?n=0']").len(), 1);
+    assert_eq!(all(&parse(&html), "a[href='?']").len(), 1);
 }
 
 #[test]

@@ -77,7 +77,7 @@ async fn a_success_that_microsoft_does_not_show_is_pending_and_after_a_day_not_f
     let stage = Stage::new().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::ACCEPTED, "pending"));
-    assert_eq!(page.header("refresh"), Some("5;url=?n=1"));
+    assert_eq!(page.header("refresh"), Some("15"));
     assert!(!page.text().contains("has been informed"));
     stage.advance(DAY);
     let page = stage.open(&page.url).await;
@@ -91,22 +91,23 @@ async fn a_pending_page_looks_again_less_and_less_often_and_can_be_stopped() {
     let stage = Stage::new().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let receipt = page.url;
-    for (query, refresh) in [
-        ("", Some("5;url=?n=1")),
-        ("?n=1", Some("10;url=?n=2")),
-        ("?n=2", Some("20;url=?n=3")),
-        ("?n=3", Some("40;url=?n=4")),
-        ("?n=4", Some("60;url=?n=5")),
-        ("?n=5", None),
-        ("?n=stop", None),
-        ("?n=-1", None),
-        ("?x=%00", None),
-    ] {
-        let page = stage.get(&format!("{receipt}{query}")).await;
-        assert_eq!(page.header("refresh"), refresh, "{query}");
-        assert_eq!(page.outcome(), "pending");
+    for seconds in [Some("15"), Some("15"), Some("20"), Some("40"), Some("60"), None] {
+        for (query, reloads) in [("", true), ("?n=1", true), ("?x=%00", true), ("?reload=off", false)] {
+            let page = stage.get(&format!("{receipt}{query}")).await;
+            assert_eq!(page.header("refresh"), seconds.filter(|_| reloads), "{query}");
+            assert_eq!(page.outcome(), "pending");
+        }
+        stage.advance(seconds.map_or(0, |seconds| seconds.parse().unwrap()));
     }
-    assert_eq!(stage.control.count(Kind::Token), 1);
+}
+
+#[tokio::test]
+async fn a_page_that_waits_for_a_person_does_not_reload() {
+    let stage = Stage::new().await;
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Aadsts { code: 7_000_215, status: None, error: None, granted: false })).unwrap();
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!((page.outcome().as_str(), page.header("refresh")), ("operator_fault", None));
+    assert!(page.body.contains("href=\"?\""), "{}", page.body);
 }
 
 #[tokio::test]
@@ -909,22 +910,22 @@ async fn a_renewed_receipt_ends_when_the_first_one_would_have() {
 async fn checking_again_is_offered_as_long_as_it_can_show_more() {
     let stage = Stage::new().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
-    let stopped = stage.get(&format!("{}?n=stop", page.url)).await;
-    assert!(stopped.body.contains("?n=0"), "{}", stopped.body);
+    let stopped = stage.get(&format!("{}?reload=off", page.url)).await;
+    assert!(stopped.body.contains("href=\"?\""), "{}", stopped.body);
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
-    assert!(page.outcome() == "granted" && !page.body.contains("?n=0"), "{}", page.body);
+    assert!(page.outcome() == "granted" && !page.body.contains("href=\"?\""), "{}", page.body);
 }
 
 #[tokio::test]
-async fn a_reloading_page_keeps_its_count_after_a_change() {
+async fn a_stopped_page_stays_stopped_after_a_change() {
     let stage = Stage::new().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
     stage.advance(NEXT_CHECK);
-    for (query, kept) in [("", ""), ("?n=0", ""), ("?n=3", "?n=3"), ("?n=stop", "")] {
+    for (query, kept) in [("", ""), ("?n=3", ""), ("?reload=off", "?reload=off")] {
         let moved = stage.get(&format!("{}{query}", page.url)).await;
         let location = moved.header("location").unwrap();
         assert_eq!(location.find('?').map_or("", |at| &location[at..]), kept, "{query}");

@@ -126,7 +126,7 @@ fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermissio
         looked_at: Some(datetime!(2026-11-20 14:03:22.5 +1)),
         age: Some(Duration::from_secs(12)),
         provisional: true,
-        refresh: Some(RefreshPlan { seconds: 5, next_href: "/r/receipt?n=1", stop_href: "/r/receipt?stop" }),
+        refresh: Some(RefreshPlan { seconds: 15, stop_href: "?reload=off" }),
         check_again_href: Some("/r/receipt"),
         closing: INFORMED,
         reference: Some(&texts.reference),
@@ -206,7 +206,9 @@ fn every_page_is_one_english_document_without_anything_active_or_external() {
         }
         for link in all(&document, "a") {
             let href = link.value().attr("href").unwrap();
-            let ours = href.starts_with("/r/") || (href == "https://example.com/privacy" && link.value().attr("rel") == Some("noreferrer"));
+            let ours = href.starts_with("/r/")
+                || href.starts_with('?')
+                || (href == "https://example.com/privacy" && link.value().attr("rel") == Some("noreferrer"));
             assert!(ours, "{href}");
         }
     }
@@ -514,7 +516,7 @@ fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
             Outcome::GrantedUnseen => ResultPage { unseen: &two, provisional: true, closing: Closing::KeepsLooking, ..page },
             Outcome::Pending | Outcome::Unavailable => ResultPage {
                 provisional: true,
-                refresh: Some(RefreshPlan { seconds: 10, next_href: "/r/x", stop_href: "/r/x" }),
+                refresh: Some(RefreshPlan { seconds: 15, stop_href: "?reload=off" }),
                 closing: Closing::KeepsLooking,
                 ..page
             },

@@ -54,6 +54,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
     let approving = result.outcome.facts().approving_helps;
     let body = html! {
         (verdict(page.tone(), &words.title, names, eyebrow(result)))
+        (looking(result))
         p.lead { (words.sentence.fill(names)) }
         (meaning(result))
         section.next data-turn=(words.turn.name()) aria-labelledby="next" {
@@ -115,9 +116,20 @@ fn after_accept() -> Markup {
     }
 }
 
+fn looking(result: &ResultPage<'_>) -> Markup {
+    let minutes = WATCH_FOR.as_secs() / 60;
+    html! {
+        @if let Some(plan) = result.refresh {
+            div.again {
+                a.button href=(plan.stop_href) { (INVITATION.text("watch-stop")) }
+                p { (INVITATION.text("watch-looks").with("seconds", u64::from(plan.seconds)).with("minutes", minutes)) }
+            }
+        }
+    }
+}
+
 fn seen_so_far(page: &WatchPage<'_>) -> Markup {
     let result = &page.result;
-    let minutes = WATCH_FOR.as_secs() / 60;
     html! {
         section.seen aria-labelledby="seen" {
             h2 #seen { (INVITATION.text("watch-seen")) }
@@ -133,12 +145,7 @@ fn seen_so_far(page: &WatchPage<'_>) -> Markup {
                 dt { (INVITATION.text("watch-for-everybody")) }
                 dd { @if result.awaits_verifier { (INVITATION.text("watch-for-everybody-later")) } @else { (words::seen_for_everybody(result.outcome)) } }
             }
-            @if let Some(plan) = result.refresh {
-                p.again {
-                    (INVITATION.text("watch-looks").with("seconds", u64::from(plan.seconds)).with("minutes", minutes)) " "
-                    a href=(plan.stop_href) { (INVITATION.text("watch-stop")) }
-                }
-            } @else if let Some(href) = result.check_again_href {
+            @if result.refresh.is_none() && let Some(href) = result.check_again_href {
                 p.again { (INVITATION.text("watch-stopped")) }
                 p.again { a.button href=(href) { (INVITATION.text("watch-look-again")) } }
             }

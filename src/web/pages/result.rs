@@ -4,7 +4,9 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::result_page::{Closing, ResultPage};
-use super::sections::{chain_line, check_again, closing, details, facts, lists, lists_of, meaning, right_account, users_approval};
+use super::sections::{
+    chain_line, check_again, closing, details, facts, lists, lists_of, meaning, reloading, right_account, users_approval,
+};
 use super::{Moment, PageMarks, next_section, shell, verdict};
 use crate::consent::outcome::{Severity, Tone};
 use crate::consent::permissions::NamedPermission;
@@ -21,6 +23,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
     let tone = if page.forbidden.is_empty() { words.tone } else { Tone::Alarm };
     let body = html! {
         (verdict(tone, &words.title, names, eyebrow(page)))
+        (reloading(page))
         p.lead { (words.sentence.fill(names)) }
         (meaning(page))
         (next_section(words.turn, &words.next, words.hint.as_ref(), page.afterwards_if_granted(), names))

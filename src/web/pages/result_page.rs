@@ -11,6 +11,7 @@ use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{AadstsCode, Outcome, ResourceId, aadsts};
 use crate::installation::Informed;
+use crate::web::request::STOP_RELOADING;
 use crate::web::users_approval::UsersMayApprove;
 use crate::web::words::{self, Because, CodeFrom, Names, OUTCOMES, Words};
 
@@ -46,13 +47,17 @@ pub struct ReportedCode {
 
 /// Automatic checks of a page, by the HTTP `Refresh` header.
 #[derive(Debug, Clone, Copy)]
-pub struct RefreshPlan<'a> {
-    /// Seconds until the browser goes to `next_href`.
+pub struct RefreshPlan {
+    /// Seconds until the browser loads the same address again.
     pub seconds: u32,
-    /// The address of the next check: a path on our host.
-    pub next_href: &'a str,
     /// The same page without automatic checks: a path on our host.
-    pub stop_href: &'a str,
+    pub stop_href: &'static str,
+}
+
+impl RefreshPlan {
+    pub(in crate::web) fn of(seconds: u32) -> Self {
+        Self { seconds, stop_href: STOP_RELOADING }
+    }
 }
 
 /// The chain of an approval, in one line.
@@ -134,7 +139,7 @@ pub struct ResultPage<'a> {
     /// Whether another check can change the outcome.
     pub provisional: bool,
     /// The plan for automatic checks.
-    pub refresh: Option<RefreshPlan<'a>>,
+    pub refresh: Option<RefreshPlan>,
     /// Where the reader can start a check: a path on our host.
     pub check_again_href: Option<&'a str>,
     /// The complete address of the invitation, for another window. Set for [`Outcome::WrongTenant`] and [`Outcome::WrongAccount`].

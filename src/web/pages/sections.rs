@@ -82,14 +82,21 @@ pub(in crate::web) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
     }
 }
 
-pub(super) fn check_again(page: &ResultPage<'_>) -> Markup {
+/// How a waiting page reloads, and the button that stops it. Comes before the text, so that readers reach the button before the page reloads.
+pub(super) fn reloading(page: &ResultPage<'_>) -> Markup {
     html! {
         @if let Some(plan) = page.refresh {
-            p.again {
-                (PAGES.text("reloads-in").with("seconds", u64::from(plan.seconds))) " "
-                a href=(plan.stop_href) { (PAGES.text("reloads-stop")) }
+            div.again {
+                a.button href=(plan.stop_href) { (PAGES.text("reloads-stop")) }
+                p { (PAGES.text("reloads-in").with("seconds", u64::from(plan.seconds))) }
             }
-        } @else if let Some(href) = page.check_again_href {
+        }
+    }
+}
+
+pub(super) fn check_again(page: &ResultPage<'_>) -> Markup {
+    html! {
+        @if page.refresh.is_none() && let Some(href) = page.check_again_href {
             p.again { a.button href=(href) { (PAGES.text("check-again")) } }
         }
     }

@@ -68,7 +68,7 @@ async fn the_watch_page_of_a_companion_keeps_its_golden() {
         let watch = answer.location().to_owned();
         walk.visit("the watch page", Request::get(&watch)).await;
         walk.visit("the watch page, for a program", Request::get(&watch).for_json()).await;
-        walk.visit("the watch page, stopped", Request::get(&format!("{watch}?n=stop"))).await;
+        walk.visit("the watch page, stopped", Request::get(&format!("{watch}?reload=off"))).await;
         grant(walk, "apple", Change::Grant { tenant: demo::CONTOSO, app: demo::APPLE, permissions: None });
         walk.advance(31);
         let answer = walk.visit("the watch page again", Request::get(&watch)).await;
