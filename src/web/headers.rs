@@ -44,13 +44,15 @@ pub(crate) enum Forms {
     LeadAway,
 }
 
-/// Allows the one stylesheet, but no scripts, images or frames. It also forbids forms, except on the page of an invitation.
+/// Allows the one stylesheet and images inside the page, but no scripts, frames or requests. It also forbids forms, except on the page of
+/// an invitation.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'none';"));
 static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
 
 fn policy(form_action: &str) -> HeaderValue {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none';{form_action} frame-ancestors 'none'");
+    let policy =
+        format!("default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none';{form_action} frame-ancestors 'none'");
     // Base64 is visible ASCII, so this cannot fail. If it did, the page would lose its style and keep its protection.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
 }
@@ -92,7 +94,9 @@ mod tests {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src *"));
         secure(&mut headers, true);
         let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-        let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
         let expected = [
             ("cache-control", "no-store"),
             ("content-security-policy", policy.as_str()),

@@ -56,6 +56,8 @@ pub(super) struct PageMarks {
     pub(super) chain: Option<&'static str>,
 }
 
+const NO_ICON: &str = "data:,";
+
 /// The document around a page's content.
 pub(super) fn shell(branding: Branding<'_>, title: &PageText<'_>, names: Names<'_>, marks: PageMarks, tone: Tone, body: &Markup) -> Markup {
     let PageMarks { outcome, notice, page, chain } = marks;
@@ -66,6 +68,8 @@ pub(super) fn shell(branding: Branding<'_>, title: &PageText<'_>, names: Names<'
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                // Without an icon, browsers request one and report an error.
+                link rel="icon" href=(NO_ICON);
                 title { (title.plain(names)) " · " (branding.operator) }
                 style { (PreEscaped(STYLE)) }
             }
