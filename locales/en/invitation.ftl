@@ -56,6 +56,8 @@ publisher-unverified = Beside the name, Microsoft shows "unverified", since it h
 
 step-roles = Needs one of these roles: { $roles }.
 step-published-by = Published by { $publisher }, not by { $operator }.
+help = If Microsoft's page shows an error: { $link }
+help-link = Help in a new tab
 continue = Continue to Microsoft
 continue-for = Continue to Microsoft for { $app }
 

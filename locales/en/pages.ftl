@@ -136,3 +136,15 @@ notice-nothing-arrived-title = No answer from Microsoft came with this visit
 notice-nothing-arrived-sentence = This page shows the result after Microsoft's approval page, and the address it was opened with holds no answer.
 notice-nothing-arrived-next = If { $operator } sent you a link, please open that link again from the original message.
 notice-nothing-arrived-operator = If the answer stood behind a # in the address, it never reached the server. The redirect address has to be registered in the app registration for the platform Web, not for Single-page application.
+
+# The help page, for an error number of Microsoft's page.
+
+help-title = Help with an error on Microsoft's page
+help-introduction = Microsoft's page shows an error number after the letters AADSTS. Enter the number here to see what it means and what helps.
+help-number = Number after AADSTS
+help-format = Five to seven digits
+help-explain = Explain
+help-mistyped = Enter only the five to seven digits after AADSTS.
+help-unknown = We don't know this number. Please compare it with the number on Microsoft's page.
+help-ask = If the number is right, please ask { $operator } for help: { $support }.
+help-no-number = Does Microsoft's page show no number? Close it and press the button on our page again, or ask { $operator }: { $support }.

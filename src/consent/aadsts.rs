@@ -266,6 +266,11 @@ pub(crate) fn lookup_in_callback(code: AadstsCode, class: ErrorClass) -> Entry {
     if is_of_credential(entry.token) { UNKNOWN } else { entry }
 }
 
+/// The entry of a code that a person read on Microsoft's page.
+pub(crate) fn lookup_on_page(code: AadstsCode) -> Entry {
+    lookup_in_callback(code, lookup(code).class)
+}
+
 pub(crate) fn is_of_credential(token: Obstacle) -> bool {
     matches!(token, Obstacle::OwnCredential | Obstacle::StaleCredential)
 }

@@ -42,12 +42,15 @@ pub(crate) enum Forms {
     /// A button that leads to Microsoft, and on to the organisation's own sign-in page. Chromium checks every redirect after a form against
     /// `form-action`. The policy omits this directive, because we cannot know the hosts of those redirects.
     LeadAway,
+    /// A form that asks this site.
+    AskUs,
 }
 
 /// Allows the one stylesheet and images inside the page, but no scripts, frames or requests. It also forbids forms, except on the page of
-/// an invitation.
+/// an invitation and on the help page.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'none';"));
 static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
+static POLICY_OF_QUESTIONS: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'self';"));
 
 fn policy(form_action: &str) -> HeaderValue {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
@@ -72,6 +75,7 @@ pub(crate) fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
     let policy = match forms {
         Forms::None => &POLICY,
         Forms::LeadAway => &POLICY_OF_FORMS,
+        Forms::AskUs => &POLICY_OF_QUESTIONS,
     };
     headers.insert(header::CONTENT_SECURITY_POLICY, LazyLock::force(policy).clone());
     if https {
@@ -124,6 +128,13 @@ mod tests {
         assert_eq!(strict.to_str().unwrap().replace(" form-action 'none';", ""), loose.to_str().unwrap());
         assert!(!loose.to_str().unwrap().contains("form-action"));
         assert_eq!(without, with);
+    }
+
+    #[test]
+    fn a_form_of_the_help_page_reaches_this_site_alone() {
+        let mut headers = HeaderMap::new();
+        secure_with(&mut headers, true, Forms::AskUs);
+        assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("; form-action 'self';"));
     }
 
     #[test]

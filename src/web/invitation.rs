@@ -22,6 +22,7 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
         branding: reply::branding(installation),
         organisation: opened.label.as_ref().map(|label| label.as_str()),
         address: &format!("{}/i/{token}", installation.issuer()),
+        help_href: &format!("{}/help", installation.issuer()),
         expires_at: moment(opened.expires_at),
         chain: chain.map(|chain| &*chain.name),
         steps: apps.iter().map(|app| step(app)).collect(),

@@ -70,6 +70,8 @@ pub struct InvitationPage<'a> {
     pub organisation: Option<&'a str>,
     /// This page's address, for the reader to copy or pass on.
     pub address: &'a str,
+    /// The address of the help page.
+    pub help_href: &'a str,
     /// When the invitation expires.
     pub expires_at: OffsetDateTime,
     /// The name of the chain, if there are several apps.
@@ -101,11 +103,13 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
                 }
                 (what_happens_next(page))
                 (genuine(page))
+                (help(page))
                 div.go { (button(only.id, &INVITATION.text("continue").render(), true)) }
             }
             several => {
                 (what_happens_next(page))
                 (genuine(page))
+                (help(page))
                 @for (number, step) in (1..).zip(several) { (chain_step(page, number, step)) }
             }
         }
@@ -354,6 +358,12 @@ fn genuine(page: &InvitationPage<'_>) -> Markup {
             }
         }
     }
+}
+
+/// For a reader who gets stuck on Microsoft's page, and so does not come back to a page of ours.
+fn help(page: &InvitationPage<'_>) -> Markup {
+    let link = html! { a href=(page.help_href) target="_blank" rel="noopener" { (INVITATION.text("help-link")) } };
+    html! { p.help { (INVITATION.text("help").with("link", link)) } }
 }
 
 /// The address of Microsoft's page, for the reader to compare.

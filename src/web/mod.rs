@@ -3,6 +3,7 @@
 mod callback;
 mod chain;
 pub mod headers;
+mod help;
 mod invitation;
 pub mod invitation_page;
 pub mod pages;

@@ -66,6 +66,12 @@ pub(super) fn leading_away(mut answer: Answer) -> Answer {
     answer
 }
 
+/// Marks the help page, whose form asks this site.
+pub(super) fn asking_us(mut answer: Answer) -> Answer {
+    answer.extensions_mut().insert(Forms::AskUs);
+    answer
+}
+
 /// When a client may retry after a 503, in seconds. This is as long as the result of one check is valid.
 pub(super) const RETRY_SECONDS: u32 = 30;
 

@@ -7,7 +7,7 @@ use super::pages::Notice;
 use super::rejection::recorded;
 use super::reply::{Answer, json_answer, notice, secure};
 use super::request::Request;
-use super::{callback, invitation, receipt};
+use super::{callback, help, invitation, receipt};
 use crate::approval::revisit::View;
 use crate::installation::Installation;
 use crate::token::recovery;
@@ -45,6 +45,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
             let instead = if reading { Notice::Root } else { Notice::MethodNotAllowed(&[Method::GET, Method::HEAD]) };
             callback::under_wrong_path(installation, request, instead).await
         }
+        "/help" => help::answer(installation, request),
         "/health" | "/health/ready" => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
         _ => match token_route(path) {
             Some((_, _)) if request.method == Method::HEAD => notice(installation, request, Notice::Root),

@@ -25,6 +25,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use url::Url;
 
+const HELP: &str = "https://consent.example.com/help";
 const ADDRESS: &str =
     "https://consent.fabrikam.example/i/eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0.eyJpc3MiOiJodHRwczovL2NvbnNlbnQifQ.c2lnbmF0dXJl";
 const HOST: &str = "login.microsoftonline.com";
@@ -146,6 +147,7 @@ impl Texts {
             branding: self.branding(),
             organisation: Some(&self.organisation),
             address: ADDRESS,
+            help_href: HELP,
             expires_at: END,
             chain: (steps.len() > 1).then_some(&*self.chain),
             steps,
@@ -335,9 +337,10 @@ fn links_and_forms_lead_to_known_places_alone() {
             let link = link.value();
             let href = link.attr("href").unwrap();
             let at_microsoft = [texts.consent.as_str(), texts.sign_out.as_str()].contains(&href);
-            let ours = href == ADDRESS || href.starts_with("/i/") || href.starts_with('?') || href == texts.privacy.as_str();
+            let ours =
+                href == ADDRESS || href == HELP || href.starts_with("/i/") || href.starts_with('?') || href == texts.privacy.as_str();
             assert!(at_microsoft || ours, "{href}");
-            assert_eq!(link.attr("target"), at_microsoft.then_some("_blank"), "{href}");
+            assert_eq!(link.attr("target"), (at_microsoft || href == HELP).then_some("_blank"), "{href}");
             if at_microsoft {
                 assert_eq!(link.attr("rel"), Some("noopener noreferrer"));
             }

@@ -23,6 +23,7 @@ mod fuzzing;
 mod goldens;
 mod held;
 mod help;
+mod help_page;
 mod init;
 mod inspect;
 mod invitation;

@@ -48,6 +48,18 @@ async fn the_invitation_for_any_tenant_keeps_its_golden() {
 }
 
 #[tokio::test]
+async fn the_help_page_keeps_its_golden() {
+    golden("invitations/help", "by the link of an invitation", &DOORS, Setup::default, async |walk: &mut Walk| {
+        for (what, query) in
+            [("the page", ""), ("a number", "?number=65004"), ("an unknown number", "?number=99999"), ("no number", "?number=x")]
+        {
+            walk.visit(what, Request::get(&format!("/help{query}"))).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_app_that_is_approved_already_keeps_its_golden() {
     golden("invitations/approved_already", SIGNED, &DOORS, Setup::default, async |walk: &mut Walk| {
         grant(walk, "mail-backup", Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None });
