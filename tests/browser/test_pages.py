@@ -5,12 +5,15 @@ invitation's button, Microsoft's page, and back. Outcomes that need hours come f
 tests print where the first button of each page is, and how many words a reader sees.
 """
 
+import base64
 import hashlib
 import json
+import os
 import re
 import time
 import unittest
 import uuid
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from harness import APP, APP_SECRET, AXE, BINARY, KEY, Programs, b64, call, free_ports, invitation, signed, until
@@ -34,6 +37,9 @@ INVITATION_KEEPS_LIMITS = False
 MOST_BYTES = 20_480
 # The least height of the button that stops a moving page, in CSS pixels.
 LEAST_HEIGHT = 44
+
+# A folder for pictures of the pages. scripts/screenshots sets it.
+PICTURES = os.environ.get("ENTRA_CONSENT_TEST_PICTURES")
 
 WIDE_SCREEN, PHONE = (1280, 900, "light"), (360, 740, "dark")
 
@@ -134,6 +140,8 @@ for (const element of all('*')) for (const { name, value } of element.attributes
 }
 for (const link of all('a[target=_blank]')) if (!/noopener/.test(link.rel)) wrong.push(`${link.href} may reach its opener`);
 for (const id of all('[id]').map(element => element.id)) if (all(`[id="${CSS.escape(id)}"]`).length > 1) wrong.push(`two #${id}`);
+// The colours of Microsoft's logo, and its promise.
+if (/f25022|7fba00|00a4ef|ffb900|verified by microsoft/i.test(document.documentElement.outerHTML)) wrong.push('it passes for a page of Microsoft');
 if (window.hostile !== undefined) wrong.push('a script of an outside field ran');
 return wrong;
 """
@@ -280,6 +288,9 @@ class PageTests(Programs):
         for width, height, scheme in (WIDE_SCREEN, PHONE):
             browser.look(width, height, scheme)
             seen[width] = browser.value(MEASURE)
+            if PICTURES:
+                self.take_pictures(name, width, height)
+                browser.look(width, height, scheme)
             if not hostile and width == PHONE[0]:
                 self.check_keyboard()
             browser.value("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -297,6 +308,14 @@ class PageTests(Programs):
         self.assertEqual(self.errors(address), [])
         self.rows.append((name, seen[1280]["words"], seen[1280]["button"], seen[360]["button"], size))
         return seen
+
+    def take_pictures(self, name, width, height):
+        """The whole page in both colour schemes."""
+        for scheme in ("light", "dark"):
+            self.browser.look(width, height, scheme)
+            taken = self.browser.develop("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+            file = f"{re.sub('[^a-z0-9_]+', '-', name)}-{width}-{scheme}.png"
+            (Path(PICTURES) / file).write_bytes(base64.b64decode(taken))
 
     def errors(self, address):
         """What our page left in the console. The browser reports the status of the page itself, too."""

@@ -883,7 +883,6 @@ fn json_of_the_watch_page_is_in_the_words_of_the_page() {
     }
 }
 
-/// Writes one file for each page into the folder of `GALLERY`, for `scripts/screenshots`.
 #[test]
 fn the_gallery_shows_each_of_these_pages() {
     let texts = Texts::plain();
@@ -936,9 +935,4 @@ fn the_gallery_shows_each_of_these_pages() {
     gallery.insert("invitation-hostile".to_owned(), invitations(&hostile).remove(2));
     assert_eq!(gallery.len(), 16);
     assert_eq!(gallery.values().collect::<BTreeSet<_>>().len(), 16);
-    if let Some(folder) = std::env::var_os("GALLERY") {
-        for (name, html) in gallery {
-            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), html).unwrap();
-        }
-    }
 }

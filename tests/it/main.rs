@@ -52,6 +52,7 @@ mod stack;
 mod support;
 mod template;
 mod tenants_command;
+mod trust;
 mod two_hundred;
 mod unrecorded;
 mod upstream;

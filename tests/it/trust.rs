@@ -1,0 +1,133 @@
+//! What no page, letter or mail says to an administrator. Thieves ask people to copy an address or to read out a code, so our texts never do,
+//! except for the support reference, the block of details and the field of the help page.
+//!
+//! The tests read the texts of the goldens, which contain the pages as a browser shows them, and the English files of sentences.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Words of our trade, of alarm and of blame.
+const WORDS: [&str; 7] = ["tenant", "service principal", "claim", "drift", "must", "urgent", "failed"];
+/// What thieves ask people to do.
+const ASKS: [&str; 8] = ["copy", "paste", "drag", "read out", "retype", "dictate", "send us", "tell us"];
+/// What thieves want.
+const WANTED: [&str; 4] = ["address", "link", "token", "code"];
+
+/// The breaches that are left. A text that is corrected leaves this list, and no text joins it.
+const LEFT: [(&str, &str); 17] = [
+    ("copy", "Copy this address:"),
+    ("copy", "Open the link again from the original message, or copy it whole into the address line of your browser."),
+    ("copy", "This is the link to copy into it:"),
+    ("copy", "next_step: Open the link again from the original message, or copy it whole into the address line of your browser."),
+    ("must", "It must be at https://localhost/ and name Apple Internet Accounts."),
+    ("must", "It must name Apple Internet Accounts, and list the lines shown on this page."),
+    ("must", "It must name Northwind Mail Backup, and list the lines shown on this page."),
+    ("must", "It must name the app of that step, and list the lines shown on this page."),
+    ("must", "Microsoft's page must be at https://localhost/."),
+    ("must", "The app is registered as public, so it must not send a credential."),
+    ("must", "The next page must be at https://localhost/."),
+    ("must", "The password must be changed in your organisation's own directory."),
+    ("must", "both must be the client id."),
+    ("send us", "Send us the code: we need to look at this ourselves."),
+    ("send us", "if it happens again, send us the code and the time."),
+    ("send us", "if it happens again, send us the code."),
+    ("send us", "if it stays, send us the code and the time."),
+];
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_below(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// Every text that an administrator may read, one block each.
+fn texts() -> BTreeSet<String> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["tests/it/golden/texts", "src", "locales/en"] {
+        files_below(&project.join(folder), &mut files);
+    }
+    let mut texts = BTreeSet::new();
+    for file in files {
+        let kind = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let is_golden = file.starts_with(project.join("tests"));
+        if !is_golden && (!["ftl", "toml"].contains(&kind) || name.contains("operator") || name.contains("demo")) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        // The file of a mail has a table for each language.
+        let text = text.split("\n[en]\n").last().unwrap().split("\n[").next().unwrap();
+        texts.extend(text.lines().filter_map(|line| if is_golden { of_golden(line) } else { of_catalogue(line) }));
+    }
+    texts
+}
+
+/// A line of a golden: a block of a page, or a field of its JSON. The operator reads some of the fields.
+fn of_golden(line: &str) -> Option<String> {
+    let field = line.split(": ").next()?.rsplit('.').next()?;
+    // The name of an outcome is a value of the block of details.
+    let is_name = line.contains('_') && !line.contains(' ');
+    (!line.starts_with("== ") && !is_name && !["summary", "for_operator"].contains(&field)).then(|| line.to_owned())
+}
+
+/// A sentence of a file, without its key and its variables.
+fn of_catalogue(line: &str) -> Option<String> {
+    if line.starts_with(['#', '[']) || line.starts_with("operator-") {
+        return None;
+    }
+    let sentence = line.split_once(" = ").map_or(line, |(_, sentence)| sentence);
+    let mut text = String::new();
+    let mut depth = 0_u32;
+    for letter in sentence.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => text.push(letter),
+            _ => {}
+        }
+    }
+    Some(text)
+}
+
+/// Whether the text has the word or its plural. A word may consist of several.
+fn has(text: &str, word: &str) -> bool {
+    let plain: String = text.to_lowercase().chars().map(|letter| if letter.is_alphanumeric() { letter } else { ' ' }).collect();
+    let spaced = format!(" {} ", plain.split_whitespace().collect::<Vec<_>>().join(" "));
+    spaced.contains(&format!(" {word} ")) || spaced.contains(&format!(" {word}s "))
+}
+
+/// The sentences of a block.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(['.', '?', '!', ';']).map(str::trim)
+}
+
+#[test]
+fn no_text_asks_for_an_address_or_a_code_or_alarms() {
+    let texts = texts();
+    assert!(texts.len() > 800, "{}", texts.len());
+    let mut found = BTreeSet::new();
+    for text in &texts {
+        assert!(!text.to_lowercase().contains("verified by microsoft"), "{text}");
+        for sentence in sentences(text) {
+            for word in WORDS.into_iter().filter(|word| has(sentence, word)) {
+                found.insert((word, sentence));
+            }
+            let wanted = WANTED.iter().any(|wanted| has(sentence, wanted));
+            for asks in ASKS.into_iter().filter(|asks| wanted && has(sentence, asks)) {
+                found.insert((asks, sentence));
+            }
+        }
+    }
+    let left: BTreeSet<_> = LEFT.into_iter().collect();
+    let new: Vec<_> = found.difference(&left).collect();
+    assert!(new.is_empty(), "no page and no mail says this: {new:#?}");
+    let corrected: Vec<_> = left.difference(&found).collect();
+    assert!(corrected.is_empty(), "these are corrected, so they leave the list: {corrected:#?}");
+}
