@@ -169,9 +169,9 @@ class Browser:
     def cookies(self):
         return self.ask("GET", f"{self.session}/cookie")
 
-    def run(self, script):
+    def run(self, script, *arguments):
         """Runs a script that calls its last argument with the result."""
-        return self.ask("POST", f"{self.session}/execute/async", {"script": script, "args": []})
+        return self.ask("POST", f"{self.session}/execute/async", {"script": script, "args": arguments})
 
     def value(self, script, *arguments):
         """Runs a script and returns its result."""

@@ -18,7 +18,7 @@ import threading
 import unittest
 from urllib.parse import urlsplit
 
-from harness import APP, APP_SECRET, BINARY, KEY, Programs, call, free_ports, invitation, until
+from harness import APP, APP_SECRET, BINARY, KEY, Programs, call, free_ports, invitation, listens, until
 
 CONTOSO = "0a1b0000-0000-4000-8000-000000000002"
 WOODGROVE = "0a1b0000-0000-4000-8000-000000000004"
@@ -101,6 +101,7 @@ class ARealBrowser(Programs):
         cls.site = f"http://127.0.0.1:{function}"
         cls.sandbox = f"http://localhost:{sandbox}"
         cls.start("demo", [BINARY, "demo", "--port", str(demo), "--sandbox-port", str(sandbox)], demo)
+        until("the sandbox to listen", lambda: listens(sandbox))
         cls.change({"set_redirect_uris": {"app": APP, "uris": [f"{cls.site}/callback"]}})
 
         cls.authority = Authority(cls.sandbox)

@@ -16,7 +16,7 @@ import uuid
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from harness import APP, APP_SECRET, AXE, BINARY, KEY, Programs, b64, call, free_ports, invitation, signed, until
+from harness import APP, APP_SECRET, AXE, BINARY, KEY, Programs, b64, call, free_ports, invitation, listens, signed, until
 
 READER = "0a1b0000-0000-4000-8000-0000000000b1"
 SIGN_IN = "0a1b0000-0000-4000-8000-0000000000b2"
@@ -148,7 +148,7 @@ return wrong;
 
 RUN_AXE = """
 const done = arguments[arguments.length - 1];
-axe.run(document, { resultTypes: ['violations', 'incomplete'] }).then(({ violations, incomplete }) =>
+axe.run(document, { resultTypes: ['violations', 'incomplete'], ...arguments[0] }).then(({ violations, incomplete }) =>
   done([...violations, ...incomplete].map(({ id, nodes }) => `${id}: ${nodes.map(node => node.target.join(' ')).join(', ')}`)));
 """
 
@@ -171,6 +171,7 @@ class PageTests(Programs):
         function, demo, sandbox = free_ports(3)
         cls.site, cls.sandbox = f"http://127.0.0.1:{function}", f"http://localhost:{sandbox}"
         cls.start("demo", [BINARY, "demo", "--port", str(demo), "--sandbox-port", str(sandbox)], demo)
+        until("the sandbox to listen", lambda: listens(sandbox))
         back = f"{cls.site}/callback"
         graph, optional = ["Mail.Read", "User.Read.All"], ["User.Read"]
         for change in (
@@ -294,11 +295,11 @@ class PageTests(Programs):
             if not hostile and width == PHONE[0]:
                 self.check_keyboard()
             browser.value("for (const one of document.querySelectorAll('details')) one.open = true")
-            for narrow in {width, min(width, 320)}:
-                browser.look(narrow, height, scheme)
-                self.assertLessEqual(browser.value(MEASURE)["overflow"], 0, f"scrolls sideways at {narrow} px")
-            browser.look(width, height, scheme)
-            self.assertEqual(self.axe_findings(), [], f"axe-core, {scheme}")
+            self.assertEqual(self.axe_findings(scheme), [], f"axe-core, {scheme}")
+            self.assertLessEqual(browser.value(MEASURE)["overflow"], 0, f"scrolls sideways at {width} px")
+            if width == PHONE[0]:
+                browser.look(320, height, scheme)
+                self.assertLessEqual(browser.value(MEASURE)["overflow"], 0, "scrolls sideways at 320 px")
             browser.value("for (const one of document.querySelectorAll('details')) one.open = false")
         for stop in browser.elements("a[href='?reload=off']"):
             self.assertGreaterEqual(browser.ask("GET", f"{stop}/rect")["height"], LEAST_HEIGHT)
@@ -322,10 +323,11 @@ class PageTests(Programs):
         status = re.compile(re.escape(address) + r".* Failed to load resource: the server responded with a status of [45]\d\d ")
         return [line for line in self.browser.console() if not line.startswith(self.sandbox) and not status.match(line)]
 
-    def axe_findings(self):
+    def axe_findings(self, scheme):
+        """All rules in light. The dark scheme has the same elements, so there only the rules of what people see can differ."""
         if not self.browser.value("return 'axe' in window"):
             self.browser.value(self.axe)
-        return self.browser.run(RUN_AXE)
+        return self.browser.run(RUN_AXE, {"runOnly": ["cat.color", "cat.sensory-and-visual-cues"]} if scheme == "dark" else {})
 
     def check_keyboard(self):
         """The Tab key reaches everything that reacts, in the order of the page and visibly. Select-all reaches every text."""
@@ -391,14 +393,15 @@ class EveryPage(PageTests):
             browser.switch(current)
 
     def test_reloads_add_nothing_to_the_history(self):
-        def reloaded(what, outcome):
+        def reloaded(what, *outcomes):
             tab, begun = self.waiting[what]
             seen = self.in_tab(tab)
-            return seen if seen[0] > begun[0] and seen[2] == outcome else None
+            return seen if seen[0] > begun[0] and seen[2] in outcomes else None
 
         # A page that reloads keeps its address. A page that changes leads on to another, in place of the first.
-        seen = until("a reload", lambda: reloaded("stays", "pending"), 60)
-        self.assertEqual(seen[1:], self.waiting["stays"][1][1:])
+        # On a slow machine, a check may end before Microsoft answers.
+        seen = until("a reload", lambda: reloaded("stays", "pending", "unavailable"), 60)
+        self.assertEqual((seen[1], seen[3]), tuple(self.waiting["stays"][1][1::2]))
         seen = until("the approval", lambda: reloaded("changes", "granted"), 90)
         begun = self.waiting["changes"][1]
         self.assertEqual((seen[1], begun[2]), (begun[1], "pending"))
