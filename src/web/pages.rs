@@ -133,7 +133,13 @@ fn icon(tone: Tone) -> Markup {
     }
 }
 
-pub(super) fn next_section(turn: Owner, next: &PageText<'_>, hint: Option<&PageText<'_>>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
+pub(super) fn next_section(
+    turn: Owner,
+    next: &PageText<'_>,
+    hint: Option<&PageText<'_>>,
+    afterwards: Option<&str>,
+    names: Names<'_>,
+) -> Markup {
     html! {
         section.next data-turn=(turn.name()) aria-labelledby="next" {
             h2 #next { (turn.heading().fill(names)) }
