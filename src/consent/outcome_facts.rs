@@ -61,7 +61,9 @@ pub(crate) enum Tone {
     Good,
     /// Done, as far as we can see.
     Partly,
-    /// The reader can act.
+    /// The reader can start.
+    Start,
+    /// Something needs the reader's attention.
     Act,
     /// The operator or this service has to act.
     Ours,
@@ -79,6 +81,7 @@ impl Tone {
         match self {
             Self::Good => "good",
             Self::Partly => "partly",
+            Self::Start => "start",
             Self::Act => "act",
             Self::Ours => "ours",
             Self::Wait => "wait",

@@ -92,7 +92,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
     });
     let eyebrow = page.chain.map(|chain| html! { bdi { (chain) } });
     let body = html! {
-        (verdict(Tone::Act, &title, names, eyebrow))
+        (verdict(Tone::Start, &title, names, eyebrow))
         (account_first(page))
         (who_asks(page))
         @match page.steps.as_slice() {
@@ -114,7 +114,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
             }
         }
     };
-    shell(page.branding, &title, names, PageMarks { page: Some("invitation"), ..PageMarks::default() }, Tone::Act, &body)
+    shell(page.branding, &title, names, PageMarks { page: Some("invitation"), ..PageMarks::default() }, Tone::Start, &body)
 }
 
 impl<'a> InvitationPage<'a> {
@@ -266,7 +266,7 @@ fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: boo
                 @for permission in asked {
                     li data-permission=(kind.name()) {
                         (line(resource, permission))
-                        @if let Some(mark) = marked(resource, permission) { " " span.mark { (INVITATION.text(if mark == Reach::Far { "mark-far" } else { "mark-unknown" })) } }
+                        @if let Some(mark) = marked(resource, permission) { " " span.tag { (INVITATION.text(if mark == Reach::Far { "mark-far" } else { "mark-unknown" })) } }
                         @if permission.need == Need::Optional { " " span.quiet { (INVITATION.text(if asked_by_name { "not-required" } else { "may-be-listed" })) } }
                         @if let Some(words) = words::permission_words(resource.resource, kind, &permission.value) { p { (words) } }
                     }

@@ -74,7 +74,10 @@ pub(super) fn shell(branding: Branding<'_>, title: &PageText<'_>, names: Names<'
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header.who { p { bdi { (branding.operator) } } }
+                header.who {
+                    span.monogram aria-hidden="true" { (monogram(branding.operator, "")) }
+                    p { bdi { (branding.operator) } }
+                }
                 main class=(tone.class()) data-outcome=[outcome.map(Outcome::name)] data-notice=[notice] data-page=[page] data-chain=[chain] {
                     (body)
                 }
@@ -102,34 +105,88 @@ fn privacy(url: &Url) -> Markup {
     }
 }
 
+/// Up to two initials of a name, without the words that another name has too.
+pub(super) fn monogram(name: &str, without: &str) -> String {
+    let initials = |also: &str| -> String {
+        let words = name.split_whitespace().filter(|word| !also.split_whitespace().any(|other| other == *word));
+        words.filter_map(|word| word.chars().find(|c| c.is_alphanumeric())).flat_map(|c| c.to_uppercase().next()).take(2).collect()
+    };
+    Some(initials(without)).filter(|own| !own.is_empty()).unwrap_or_else(|| initials(""))
+}
+
 /// The only heading of a page.
-pub(super) fn verdict(tone: Tone, title: &PageText<'_>, names: Names<'_>, eyebrow: Option<Markup>) -> Markup {
+pub(super) fn verdict(icon: impl Into<Icon>, title: &PageText<'_>, names: Names<'_>, eyebrow: Option<Markup>) -> Markup {
     html! {
         div.verdict {
-            (icon(tone))
-            div {
-                @if let Some(eyebrow) = eyebrow { p.eyebrow { (eyebrow) } }
-                h1 { (title.fill(names)) }
-            }
+            div.mark { (icon.into()) }
+            @if let Some(eyebrow) = eyebrow { p.eyebrow { (eyebrow) } }
+            h1 { (title.fill(names)) }
         }
     }
 }
 
-/// The icon of a tone, inline because the policy allows no images. Each tone has its own shape as well as its own colour.
-fn icon(tone: Tone) -> Markup {
-    let path = match tone {
-        Tone::Good => "M7 12.5l3.4 3.4L17.2 9",
-        Tone::Partly => "M7 12h10",
-        Tone::Wait => "M12 7v5.2l3.4 2",
-        Tone::Act => "M7.5 12h9M12.8 8.2l3.8 3.8-3.8 3.8",
-        Tone::Note | Tone::Ours => "M12 11.2v5.3M12 7.6v.2",
-        Tone::Alarm => "M12 7v6.2M12 16.4v.2",
-    };
-    html! {
-        svg viewBox="0 0 24 24" aria-hidden="true" focusable="false" {
-            circle cx="12" cy="12" r="11" {}
-            path d=(path) {}
+/// The icons of the pages. Each has its own shape, so that a reader without colours can tell them apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Icon {
+    Approved,
+    ApprovedInPart,
+    Waiting,
+    /// The reader has to act.
+    YourMove,
+    /// Another person in the organisation has to act.
+    TheirMove,
+    OurFault,
+    Removed,
+    Start,
+    Note,
+    Alarm,
+}
+
+impl From<Tone> for Icon {
+    fn from(tone: Tone) -> Self {
+        match tone {
+            Tone::Good => Self::Approved,
+            Tone::Partly => Self::ApprovedInPart,
+            Tone::Start => Self::Start,
+            Tone::Act => Self::YourMove,
+            Tone::Ours => Self::OurFault,
+            Tone::Wait => Self::Waiting,
+            Tone::Note => Self::Note,
+            Tone::Alarm => Self::Alarm,
         }
+    }
+}
+
+impl Icon {
+    /// The icon of an outcome on a page of this tone.
+    pub(super) fn of(outcome: Outcome, tone: Tone) -> Self {
+        match outcome {
+            _ if tone == Tone::Alarm => Self::Alarm,
+            Outcome::Revoked | Outcome::Reduced | Outcome::Disabled | Outcome::TenantGone | Outcome::LinkRevoked => Self::Removed,
+            Outcome::BlockedByPolicy | Outcome::ApprovalRequested => Self::TheirMove,
+            _ => tone.into(),
+        }
+    }
+}
+
+/// Inline, because the policy allows no images of other hosts.
+impl Render for Icon {
+    fn render(&self) -> Markup {
+        let path = match self {
+            Self::Approved => "M5 12.5l4.5 4.5L19 7.5",
+            Self::ApprovedInPart => "M3.5 13l3.5 3.5 6-7M14 16h6.5",
+            Self::Waiting => "M12 6.5V12l3.5 2.5M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0z",
+            Self::YourMove => "M15.5 8a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0zM5 20c.7-4 3.5-6 7-6s6.3 2 7 6",
+            Self::TheirMove => {
+                "M12.5 9a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0zM2.5 20c.6-3.6 3.2-5.5 6.5-5.5s5.9 1.9 6.5 5.5M16 5.8a3.5 3.5 0 0 1 0 6.4M18.5 15.2c1.7.8 2.7 2.4 3 4.8"
+            }
+            Self::OurFault => "M14.5 6.5a4 4 0 0 1 5-1l-2.5 2.5 1 2 2.5.5a4 4 0 0 1-5.5 2l-7 7-3-3 7-7a4 4 0 0 1 2.5-3z",
+            Self::Removed => "M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0zM8 12h8",
+            Self::Start => "M4 12h15M13 6l6 6-6 6",
+            Self::Note => "M12 11v6M12 7v.1M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0z",
+            Self::Alarm => "M12 9v5M12 17v.1M12 3.5l9.5 17h-19z",
+        };
+        html! { svg viewBox="0 0 24 24" aria-hidden="true" focusable="false" { path d=(path) {} } }
     }
 }
 
@@ -193,5 +250,19 @@ impl Render for Ago {
             _ => PAGES.text("ago-days").with("count", seconds / 86_400),
         }
         .render()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::monogram;
+
+    #[test]
+    fn a_monogram_has_the_initials_of_the_words_of_its_own() {
+        let of = |name, operator| monogram(name, operator);
+        assert_eq!(of("Northwind Mail Backup", "Northwind Managed Services"), "MB");
+        assert_eq!(of("Northwind", "Northwind"), "N");
+        assert_eq!(of("«élan» 7 plus", ""), "É7");
+        assert_eq!(of("!?", ""), "");
     }
 }

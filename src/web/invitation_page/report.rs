@@ -111,7 +111,7 @@ impl<'a> ReportPage<'a> {
 impl ChainState {
     fn tone(self) -> Tone {
         match self {
-            Self::NotStarted | Self::Started => Tone::Act,
+            Self::NotStarted | Self::Started => Tone::Start,
             Self::HalfDone => Tone::Partly,
             Self::Done => Tone::Good,
         }

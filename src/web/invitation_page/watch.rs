@@ -9,8 +9,8 @@ use url::Url;
 use super::{CompanionStep, ews, place};
 use crate::consent::outcome::{PROVISIONAL, Tone};
 use crate::web::pages::{
-    Closing, PageMarks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page, result_json_in,
-    shell, users_approval, verdict,
+    Closing, Icon, PageMarks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page,
+    result_json_in, shell, users_approval, verdict,
 };
 use crate::web::words::{self, INVITATION, Words};
 
@@ -53,7 +53,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
     let (words, names) = (page.words(), result.names());
     let approving = result.outcome.facts().approving_helps;
     let body = html! {
-        (verdict(page.tone(), &words.title, names, eyebrow(result)))
+        (verdict(Icon::of(result.outcome, page.tone()), &words.title, names, eyebrow(result)))
         (looking(result))
         p.lead { (words.sentence.fill(names)) }
         (meaning(result))

@@ -188,14 +188,15 @@ fn colour<'a>(css: &'a str, selector: &str, property: &str) -> &'a str {
 /// WCAG 2.2, 1.4.3 requires a contrast of 4.5 to 1 for text.
 #[test]
 fn every_text_can_be_read_against_what_is_behind_it_in_the_light_and_in_the_dark() {
-    let (light, rest) = crate::web::headers::STYLE.split_once("@media (prefers-color-scheme: dark) {").unwrap();
+    let (light, rest) = crate::web::headers::STYLE.split_once("@media screen and (prefers-color-scheme: dark) {").unwrap();
     for theme in [light, rest] {
         let base = |property| colour(theme, ":root", property);
         let mut pairs = Vec::new();
-        for behind in ["--page", "--card"] {
-            pairs.extend(["--ink", "--quiet", "--link"].map(|text| (base(text), base(behind))));
+        pairs.extend([("--on-brand", "--brand"), ("--attention", "--attention-wash")].map(|(text, behind)| (base(text), base(behind))));
+        for behind in ["--page", "--card", "--soft"] {
+            pairs.extend(["--ink", "--quiet", "--link", "--brand"].map(|text| (base(text), base(behind))));
         }
-        for tone in [Tone::Good, Tone::Partly, Tone::Wait, Tone::Note, Tone::Act, Tone::Ours, Tone::Alarm] {
+        for tone in [Tone::Good, Tone::Partly, Tone::Wait, Tone::Note, Tone::Start, Tone::Act, Tone::Ours, Tone::Alarm] {
             let class = format!(".{}", tone.class());
             let (tone, wash) = (colour(theme, &class, "--tone"), colour(theme, &class, "--wash"));
             pairs.extend([(tone, wash), (base("--ink"), wash), (base("--link"), wash), (tone, base("--card"))]);
