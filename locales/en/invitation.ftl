@@ -1,65 +1,76 @@
 # The pages of an invitation: the invitation itself, the watch page of an app of another company, and the report of a chain.
 
-title = { $operator } asks you to approve { $app }
-title-several = { $operator } asks you to approve several apps
-
-account-first = First: use your administrator account
-account-roles = It is often not the account with which you read mail. It needs one of these roles: { $roles }.
-account-private-window = A private window (also called InPrivate or Incognito) lets you choose the account. This is the link to copy into it:
-pass-on = Not an administrator? Send them this
-
-who-asks = Who asks
-for-organisation = For
+title = Approve { $app } for { $organisation }
+title-unnamed = Approve { $app } for your organisation
+title-several = Approve { $count } apps for { $organisation }
+title-several-unnamed = Approve { $count } apps for your organisation
+lead = { $who } asks you, as an administrator of { $organisation }, to let this app into your Microsoft 365.
+lead-unnamed = { $who } asks you, as an administrator of your organisation, to let this app into your Microsoft 365.
+lead-several = { $who } asks you, as an administrator of { $organisation }, to let these { $count } apps into your Microsoft 365, one after the other.
+lead-several-unnamed = { $who } asks you, as an administrator of your organisation, to let these { $count } apps into your Microsoft 365, one after the other.
 named-by-operator = (as named by { $operator })
-unnamed-organisation = your organisation { $note }
-unnamed-organisation-note = ({ $operator } gave no name in this link)
-app = App
-apps = Apps
-link-works-until = Link works until
-published-by = published by { $publisher }, not by { $operator }
-published-by-other = published by another company, not by { $operator }
-application-id = Application ID { $id }
+published-by = Published by { $publisher }, not by { $operator }
+published-by-other = Published by another company, not by { $operator }
 
-asks-for = What { $app } asks for
-microsoft-lists = Microsoft's page lists the lines in quotation marks, in the language of your account. It may add lines about signing in.
-mark-far = Far-reaching
-mark-far-note = "Far-reaching" is our own mark: it opens mail, files, the directory, groups, profiles, audit or security data of everybody, or changes something for everybody. { $operator } can tell you what it is needed for.
+can-do = What the app will be able to do
+microsoft-shows = Microsoft shows: { $line }
+microsoft-may-show = Microsoft may show: { $line }
+permission-of = A permission of { $resource }
+of-signed-in = (for the person who is signed in)
+optional = Optional.
+mark-far = High impact
+mark-far-note = "High impact" is our label for permissions worth a closer look.
 mark-unknown = Not known to us
-mark-unknown-note = "Not known to us": our list of Microsoft's permissions does not have it. { $operator } can tell you what it allows.
-not-required = (not required)
-may-be-listed = (may be listed; not required)
-ews-warning = An approval is not yet working mail.
-ews-dates = Microsoft is switching off Exchange Web Services, a way in which this app reaches mailboxes: blocked from 1 October 2026 in every organisation that has not put the app on its list of those allowed, and gone on 1 April 2027.
-
-happens = What happens next
-happens-button = You press a button on this page. Where we can, we first look whether the approval is there already; if so, we tell you, and nothing else happens.
-happens-microsoft = Microsoft's page opens. You sign in, read what it lists, and press Accept or Cancel. Nothing is approved before you press Accept.
-happens-back = Microsoft sends you back to us. We ask Microsoft whether the approval is there, and show you what it answers.
-happens-companion = A page of ours comes next. It opens Microsoft's page in a new tab, where you sign in, read what is listed, and press Accept or Cancel. Nothing is approved before you press Accept. Our page looks for the approval, since Microsoft does not send you back to us.
-happens-companions = For an app that is not from { $operator }, a page of ours comes first. It opens Microsoft's page in a new tab and looks for the approval, since Microsoft does not send you back to us.
-happens-several = Then the next app, in the order shown. Each step can be repeated, and you can go on another day with the same link.
-
-genuine = How to tell this is genuine
-genuine-call = Call { $operator } on the number you already have, not on one from a mail or from this page, and ask whether they sent it.
-genuine-next-page = The next page must be at { $place }. If your organisation has a sign-in page of its own, that one comes in between.
-genuine-microsoft-page = Microsoft's page must be at { $place }. If your organisation has a sign-in page of its own, that one comes in between.
-genuine-names-app = It must name { $app }, and list the lines shown on this page.
-genuine-names-publisher = It must name { $app } and its publisher ({ $publisher }), and list the lines shown on this page.
-genuine-names-step = It must name the app of that step, and list the lines shown on this page.
-genuine-in-doubt = If you are in doubt, ask { $operator } before you press Accept.
-genuine-password = We never see your password. You type it at Microsoft, or at your organisation's own sign-in page, and nowhere else.
-genuine-withdraw = You can withdraw the approval at any time: in the Microsoft Entra admin centre, open Enterprise applications and choose { $app }. Permissions shows what is approved; under Properties you can switch it off ("Enabled for users to sign in": No) or delete it.
-# If Microsoft has not verified the publisher, its page says "unverified". This alone is no reason to cancel.
-publisher-shown = Beside the name, Microsoft shows the publisher, or "unverified" where it has not verified one.
-publisher-verified = Beside the name, Microsoft shows the publisher that it has verified: { $publisher }.
-publisher-unverified = Beside the name, Microsoft shows "unverified", since it has not verified { $operator } as the publisher. That alone is no reason to cancel.
-
-step-roles = Needs one of these roles: { $roles }.
-step-published-by = Published by { $publisher }, not by { $operator }.
-help = If Microsoft's page shows an error: { $link }
+mark-unknown-note = "Not known to us": our list of Microsoft's permissions lacks it. { $operator } can explain it.
+more-permissions = { $count ->
+    [one] { $count } more permission
+   *[other] { $count } more permissions
+}
+in-background = It works in the background, even when no one is signed in.
+for-signed-in = It acts for the person who signed in, within that person's own rights.
+only-reads = With these permissions it cannot change, delete or send anything.
+ews = Affected after 1 October 2026: this app uses Exchange Web Services. Microsoft then blocks them unless your organisation allows the app, and ends them on 1 April 2027.
+roles = Sign in as { $roles }. This is often not the account you use for email.
+help = Stuck at Microsoft? { $link }
 help-link = Help in a new tab
 continue = Continue to Microsoft
 continue-for = Continue to Microsoft for { $app }
+until-accept = Nothing is approved until you press Accept at { $place }. Not expecting this? Call { $operator } on a number you already have.
+link-works-until = This link works until { $end }
+
+pass-on = I'm not an administrator
+pass-on-how = Please pass this page on to someone who has one of these roles. Opening or forwarding it changes nothing.
+pass-on-mail = Email this to my administrator
+account = Use a different account
+account-private-window = Right-click this link (on a phone, press and hold it) and choose "Open in private window". There you can choose the account:
+
+happens = What happens next, and can I undo it?
+happens-button = We first check whether it's already approved. If it is, you're done.
+happens-microsoft = Microsoft's page opens. You sign in and press Accept or Cancel.
+happens-back = You come back here, and we check the result with Microsoft.
+happens-companion = Our next page opens Microsoft's page in a new tab, where you sign in and press Accept or Cancel. Our page looks for the approval, since Microsoft does not send you back to us.
+happens-companions = For an app that is not from { $operator }, a page of ours comes first. It opens Microsoft's page in a new tab and looks for the approval, since Microsoft does not send you back to us.
+happens-several = Then the next app follows. You can repeat each step, and you can go on another day with the same link.
+undo = To undo it later:
+undo-open = In the Microsoft Entra admin center, open Entra ID, then Enterprise apps.
+undo-app = Choose { $app }. Permissions shows what is approved.
+undo-properties = Under Properties, delete it. To pause it instead, set "Enabled for users to sign in" to No.
+
+genuine = How do I know this is genuine?
+genuine-call = Call { $operator } on a number you already have, not one from this page or an email, and ask whether they sent it.
+genuine-reference = Your reference is { $reference }.
+genuine-next-page = The next page's address starts with { $place }. Your organisation's own sign-in page may come in between.
+genuine-microsoft-page = The address of Microsoft's page starts with { $place }. Your organisation's own sign-in page may come in between.
+genuine-names-app = It names { $app } and lists the lines shown here. If it names another app, press Cancel.
+genuine-names-publisher = It names { $app } and its publisher ({ $publisher }), and lists the lines shown here. If it names another app, press Cancel.
+genuine-names-step = It names the app of that step and lists the lines shown here. If it names another app, press Cancel.
+genuine-organisation = { $operator } named your organisation in this link.
+genuine-password = We never see your password. You type it at Microsoft, or at your organisation's own sign-in page, and nowhere else.
+application-id = The application ID of { $app } is { $id }.
+# If Microsoft has not verified the publisher, its page says "unverified". This alone is no reason to cancel.
+publisher-shown = Next to { $app }, Microsoft shows the publisher, or "unverified" where it has not verified one.
+publisher-verified = Next to { $app }, Microsoft shows the publisher { $publisher }.
+publisher-unverified = Next to { $app }, Microsoft shows "unverified", since it has not verified { $operator } as the publisher. That alone is no reason to cancel.
 
 # The watch page.
 

@@ -1,9 +1,6 @@
 # What a permission lets an app do, by resource (`mailbox` is Graph and Exchange Online alike), kind and permission. The words are ours,
 # not Microsoft's: they cover the permissions that apps of service providers and mail clients request most.
 
-exercised-application = By itself, with nobody signed in:
-exercised-delegated = For whoever is signed in to it, and no further than that person may go:
-
 mailbox-application-mail-read = Reads all mail in every mailbox, attachments included.
 mailbox-delegated-mail-read = Reads that person's mail, attachments included.
 mailbox-application-mail-readwrite = Reads, changes and deletes mail in every mailbox. It does not send.

@@ -21,6 +21,7 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
     let page = InvitationPage {
         branding: reply::branding(installation),
         organisation: opened.label.as_ref().map(|label| label.as_str()),
+        reference: opened.reference.as_ref().map(|reference| reference.as_str()),
         address: &format!("{}/i/{token}", installation.issuer()),
         help_href: &format!("{}/help", installation.issuer()),
         expires_at: moment(opened.expires_at),

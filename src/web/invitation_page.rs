@@ -4,19 +4,20 @@ mod report;
 mod watch;
 
 use maud::{Markup, Render as _, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 
 pub use self::report::{ChainState, ReportPage, ReportStep, report, report_json};
 pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_json};
-use super::pages::{Branding, Moment, PageMarks, copyable, shell, verdict};
+use super::pages::{Branding, Icon, Moment, PageMarks, monogram, shell};
 use super::users_approval::UsersMayApprove;
-use super::words::{self, INVITATION, LETTERS, Names, PageText};
+use super::words::{self, Argument, INVITATION, LETTERS, Names, PageText};
 use crate::config::{Companion, Publisher};
 use crate::consent::ids::ClientId;
 use crate::consent::outcome::Tone;
 use crate::consent::permission_table::PermissionKind;
 use crate::consent::profile::{ExpectedPermission, ExpectedResource, Need};
-use crate::consent::roles::{Reach, RoleNeeded, known, reach};
+use crate::consent::roles::{Reach, RoleNeeded, known, only_reads, reach};
 
 /// One app of an invitation.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +69,9 @@ pub struct InvitationPage<'a> {
     pub branding: Branding<'a>,
     /// The organisation's name from the operator. `None` if the link names none.
     pub organisation: Option<&'a str>,
-    /// This page's address, for the reader to copy or pass on.
+    /// The operator's reference, which the reader can name on the telephone.
+    pub reference: Option<&'a str>,
+    /// This page's address, for another window or another person.
     pub address: &'a str,
     /// The address of the help page.
     pub help_href: &'a str,
@@ -86,33 +89,34 @@ pub struct InvitationPage<'a> {
 #[must_use]
 pub fn invitation(page: &InvitationPage<'_>) -> Markup {
     let names = page.names();
-    let title = INVITATION.text(match page.steps.as_slice() {
-        [_] => "title",
-        _ => "title-several",
-    });
-    let eyebrow = page.chain.map(|chain| html! { bdi { (chain) } });
+    let title = page.title();
     let body = html! {
-        (verdict(Tone::Start, &title, names, eyebrow))
-        (account_first(page))
-        (who_asks(page))
+        div.verdict {
+            @if let Some(chain) = page.chain { p.eyebrow { bdi { (chain) } } }
+            h1 { (title.fill(names)) }
+            p.lead { (page.lead().fill(names)) }
+        }
         @match page.steps.as_slice() {
-            [only] => {
-                section.step data-step=(only.id) aria-labelledby="step-1" {
-                    h2 #step-1 { (INVITATION.text("asks-for").fill(names)) }
-                    (asks_for(page.branding, only))
-                }
-                (what_happens_next(page))
-                (genuine(page))
-                (help(page))
-                div.go { (button(only.id, &INVITATION.text("continue").render(), true)) }
-            }
+            [only] => (approval(page, only, 1)),
             several => {
-                (what_happens_next(page))
-                (genuine(page))
-                (help(page))
-                @for (number, step) in (1..).zip(several) { (chain_step(page, number, step)) }
+                div.steps {
+                    @for (number, step) in (1..).zip(several) {
+                        details name="steps" open[number == 1] data-step=(step.id) {
+                            summary { h2 { (number) ". " bdi { (step.app) } } }
+                            // A link to a part of a closed `<details>` opens it.
+                            div.step id={ "step-" (number) } { (approval(page, step, number)) }
+                        }
+                    }
+                }
             }
         }
+        div.more {
+            (not_an_administrator(page))
+            (another_account(page))
+            (genuine(page))
+            (what_happens_next(page))
+        }
+        @if let Some(end) = Moment::of(page.expires_at) { p.small { (INVITATION.text("link-works-until").with("end", end.render())) } }
     };
     shell(page.branding, &title, names, PageMarks { page: Some("invitation"), ..PageMarks::default() }, Tone::Start, &body)
 }
@@ -126,6 +130,32 @@ impl<'a> InvitationPage<'a> {
         Names { app, ..self.branding.names() }
     }
 
+    fn title(&self) -> PageText<'a> {
+        INVITATION
+            .text(match (self.steps.as_slice(), self.organisation) {
+                ([_], Some(_)) => "title",
+                ([_], None) => "title-unnamed",
+                (_, Some(_)) => "title-several",
+                (_, None) => "title-several-unnamed",
+            })
+            .with("count", self.steps.len())
+            .with("organisation", self.organisation.unwrap_or_default())
+    }
+
+    fn lead(&self) -> PageText<'a> {
+        let strong = |name: &str| html! { strong { bdi { (name) } } };
+        INVITATION
+            .text(match (self.steps.as_slice(), self.organisation) {
+                ([_], Some(_)) => "lead",
+                ([_], None) => "lead-unnamed",
+                (_, Some(_)) => "lead-several",
+                (_, None) => "lead-several-unnamed",
+            })
+            .with("who", strong(self.branding.operator))
+            .with("count", self.steps.len())
+            .with("organisation", strong(self.organisation.unwrap_or_default()))
+    }
+
     /// The role that can approve all apps of the invitation.
     fn role(&self) -> RoleNeeded {
         let highest = self.steps.iter().any(|step| step.role == RoleNeeded::PrivilegedRoleAdministrator);
@@ -133,37 +163,71 @@ impl<'a> InvitationPage<'a> {
     }
 }
 
-fn account_first(page: &InvitationPage<'_>) -> Markup {
+/// The most characters of a `mailto:` address that mail programs take.
+const MAILTO: usize = 1_900;
+/// What a part of a `mailto:` address may contain as it is.
+const IN_MAILTO: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn not_an_administrator(page: &InvitationPage<'_>) -> Markup {
     html! {
-        section.next aria-labelledby="first" {
-            h2 #first { (INVITATION.text("account-first")) }
-            p { (INVITATION.text("account-roles").with("roles", html! { strong { (words::roles(page.role())) } })) }
-            p { (INVITATION.text("account-private-window")) }
-            (copyable(page.address))
-            details {
-                summary { (INVITATION.text("pass-on")) }
-                (letter(page))
-            }
+        details {
+            summary { (INVITATION.text("pass-on")) }
+            p { (INVITATION.text("pass-on-how")) }
+            @if let Some(address) = mail(page) { p.noprint { a.button href=(address) { (INVITATION.text("pass-on-mail")) } } }
+            (letter(page))
         }
     }
 }
 
-/// A message that a reader without the role can copy and send to an administrator.
-fn letter(page: &InvitationPage<'_>) -> Markup {
+/// A mail with the letter, and with its address alone if the letter is too long. `None` if even that is too long.
+fn mail(page: &InvitationPage<'_>) -> Option<String> {
     let names = page.names();
+    let apps: Vec<_> = page.steps.iter().map(|step| step.app).collect();
+    let [greeting, asks, open, how] = letter_texts(page, apps.join(", ")).map(|text| text.plain(names));
+    let address = page.address;
+    let whole = format!("{greeting}\r\n\r\n{asks}\r\n\r\n{open}\r\n{address}\r\n\r\n{how}");
+    let subject = LETTERS.text("subject").with("apps", apps.join(", ")).plain(names);
+    let encoded = |text: &str| utf8_percent_encode(text, IN_MAILTO).to_string();
+    let mails = [(&*subject, whole), (&*subject, format!("{open}\r\n{address}")), ("", address.to_owned())];
+    mails
+        .map(|(subject, body)| format!("mailto:?subject={}&body={}", encoded(subject), encoded(&body)))
+        .into_iter()
+        .find(|mail| mail.len() <= MAILTO)
+}
+
+fn another_account(page: &InvitationPage<'_>) -> Markup {
+    let short = page.address.split_once("://").map_or(page.address, |(_, rest)| rest);
+    html! {
+        details {
+            summary { (INVITATION.text("account")) }
+            p { (INVITATION.text("account-private-window")) }
+            p { a.link href=(page.address) { (short) } }
+        }
+    }
+}
+
+/// The letter's greeting, its request, its line above the address, and its end.
+fn letter_texts<'a>(page: &InvitationPage<'a>, apps: impl Into<Argument<'a>>) -> [PageText<'a>; 4] {
     let asks = LETTERS
         .text(if page.organisation.is_some() { "asks-for-named" } else { "asks" })
         .with("organisation", page.organisation.unwrap_or_default())
-        .with("apps", listed(&page.steps))
-        .with("roles", words::roles(page.role()).render());
+        .with("roles", words::roles(page.role()).plain_alone())
+        .with("apps", apps);
+    let end = Moment::of(page.expires_at).map(|end| end.human).unwrap_or_default();
+    [LETTERS.text("greeting"), asks, LETTERS.text("open-link"), LETTERS.text("how-to-tell").with("end", end)]
+}
+
+/// A message that a reader without the role can send to an administrator.
+fn letter(page: &InvitationPage<'_>) -> Markup {
+    let names = page.names();
+    let [greeting, asks, open, how] = letter_texts(page, listed(&page.steps));
     html! {
-        pre.copy {
-            (LETTERS.text("greeting")) "\n\n"
+        pre {
+            (greeting) "\n\n"
             (asks.fill(names)) "\n\n"
-            (LETTERS.text("open-link")) "\n"
+            (open) "\n"
             bdi { (page.address) } "\n\n"
-            (LETTERS.text("how-to-tell").fill(names))
-            @if let Some(end) = Moment::of(page.expires_at) { " " (LETTERS.text("works-until").with("end", end.human)) }
+            (how.fill(names))
         }
     }
 }
@@ -181,45 +245,29 @@ fn listed(steps: &[Step<'_>]) -> Markup {
     apps
 }
 
-fn who_asks(page: &InvitationPage<'_>) -> Markup {
-    let names = page.names();
+/// One app: what it is, what it will be able to do, which role it takes, and the button.
+fn approval(page: &InvitationPage<'_>, step: &Step<'_>, number: usize) -> Markup {
+    let names = Names { app: Some(step.app), ..page.branding.names() };
+    let several = page.steps.len() > 1;
+    let label = if several { INVITATION.text("continue-for").fill(names) } else { INVITATION.text("continue").render() };
     html! {
-        dl.facts {
-            dt { (INVITATION.text("who-asks")) }
-            dd { bdi { (page.branding.operator) } }
-            dt { (INVITATION.text("for-organisation")) }
-            dd {
-                @match page.organisation {
-                    Some(name) => { bdi { (name) } " " span.quiet { (INVITATION.text("named-by-operator").fill(names)) } }
-                    None => {
-                        @let note = html! { span.quiet { (INVITATION.text("unnamed-organisation-note").fill(names)) } };
-                        (INVITATION.text("unnamed-organisation").with("note", note))
-                    }
-                }
-            }
-            dt { (INVITATION.text(if page.steps.len() == 1 { "app" } else { "apps" })) }
-            dd {
-                @match page.steps.as_slice() {
-                    [only] => (about_app(page.branding, only)),
-                    several => ol { @for step in several { li { (about_app(page.branding, step)) } } },
-                }
-            }
-            @if let Some(end) = Moment::of(page.expires_at) {
-                dt { (INVITATION.text("link-works-until")) }
-                dd { (end) }
+        div.app {
+            span.tile aria-hidden="true" { (monogram(step.app, page.branding.operator)) }
+            div {
+                p { strong { bdi { (step.app) } } }
+                @if let Some(purpose) = step.purpose { p.quiet { bdi { (purpose) } } }
+                @if let Some(companion) = step.companion { p.small { (published_by(companion).fill(names)) } }
             }
         }
-    }
-}
-
-fn about_app(branding: Branding<'_>, step: &Step<'_>) -> Markup {
-    html! {
-        bdi { (step.app) }
-        @if let Some(purpose) = step.purpose { br; span.quiet { bdi { (purpose) } } }
-        @if let Some(companion) = step.companion {
-            br; span.quiet { (published_by(companion).fill(branding.names())) }
+        (permissions(step, several, number))
+        @if step.companion.is_some_and(|companion| companion.uses_ews) { (ews()) }
+        form.cta method="post" {
+            input type="hidden" name="step" value=(step.id);
+            p.quiet { (INVITATION.text("roles").with("roles", html! { strong { (words::roles(step.role)) } })) }
+            @if number == 1 { (help(page)) }
+            button.button.primary[number == 1] type="submit" { (label) }
+            p.small { (INVITATION.text("until-accept").with("place", html! { code { (page.login_host) } }).fill(names)) }
         }
-        br; span.quiet { (INVITATION.text("application-id").with("id", html! { code { (step.client_id) } })) }
     }
 }
 
@@ -229,79 +277,109 @@ fn published_by(companion: CompanionStep<'_>) -> PageText<'_> {
         .with("publisher", companion.publisher.unwrap_or_default())
 }
 
-/// What an approval of one app means: its permissions, next to the lines that Microsoft's page will show.
-fn asks_for(branding: Branding<'_>, step: &Step<'_>) -> Markup {
-    let names = Names { app: Some(step.app), ..branding.names() };
-    let asked = |resource: &'_ ExpectedResource| resource.permissions.iter().any(|permission| permission.need != Need::Forbidden);
-    let has = |mark| {
-        let marks = |resource: &'_ ExpectedResource| resource.permissions.iter().any(|permission| marked(resource, permission) == mark);
-        step.permissions.iter().any(marks)
-    };
-    html! {
-        @if let Some(companion) = step.companion { (of_somebody_else(companion)) }
-        p { (INVITATION.text("microsoft-lists")) }
-        @for resource in step.permissions.iter().filter(|resource| asked(resource)) {
-            div.permissions {
-                h3 { bdi { (resource.name) } }
-                @for kind in [PermissionKind::Application, PermissionKind::Delegated] { (of_kind(resource, kind, step.asked_by_name)) }
-            }
-        }
-        @if has(Some(Reach::Far)) { p.quiet { (INVITATION.text("mark-far-note").fill(names)) } }
-        @if has(Some(Reach::Unknown)) { p.quiet { (INVITATION.text("mark-unknown-note").fill(names)) } }
-    }
-}
-
-/// Our mark on a permission that is asked for.
+/// Our mark on a permission that the app asks for.
 fn marked(resource: &ExpectedResource, permission: &ExpectedPermission) -> Option<Reach> {
     Some(reach(resource.resource, permission)).filter(|reach| permission.need != Need::Forbidden && *reach != Reach::Ordinary)
 }
 
-fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: bool) -> Markup {
-    let asked: Vec<_> =
-        resource.permissions.iter().filter(|permission| permission.kind == kind && permission.need != Need::Forbidden).collect();
+/// A permission that the app asks for.
+struct Asked<'a> {
+    resource: &'a ExpectedResource,
+    permission: &'a ExpectedPermission,
+    reach: Reach,
+}
+
+impl Asked<'_> {
+    /// Whether the permission serves the sign-in alone.
+    fn signs_in(&self) -> bool {
+        let sign_in = ["openid", "profile", "email", "offline_access", "user.read"];
+        self.permission.kind == PermissionKind::Delegated && sign_in.contains(&&*self.permission.value.to_ascii_lowercase())
+    }
+
+    fn only_reads(&self) -> bool {
+        self.reach != Reach::Unknown && (self.signs_in() || only_reads(&self.permission.value))
+    }
+}
+
+/// How many permissions a page shows before it folds those of lower impact.
+const SHOWN: usize = 3;
+
+/// What the app will be able to do: every permission of high impact, and as many others as [`SHOWN`] allows. The rest is folded.
+fn permissions(step: &Step<'_>, nested: bool, number: usize) -> Markup {
+    let of_kind = |kind| {
+        let all = step.permissions.iter().flat_map(|resource| resource.permissions.iter().map(move |permission| (resource, permission)));
+        all.filter(move |(_, permission)| permission.kind == kind && permission.need != Need::Forbidden)
+    };
+    let asked: Vec<_> = of_kind(PermissionKind::Application)
+        .chain(of_kind(PermissionKind::Delegated))
+        .map(|(resource, permission)| Asked { resource, permission, reach: reach(resource.resource, permission) })
+        .collect();
+    let kinds = |kind| asked.iter().any(|asked| asked.permission.kind == kind);
+    let mixed = kinds(PermissionKind::Application) && kinds(PermissionKind::Delegated);
+    let has = |reach| asked.iter().any(|asked| asked.reach == reach);
+    let (shown, folded): (Vec<_>, Vec<_>) = match asked.len() {
+        ..=SHOWN => (asked.iter().collect(), Vec::new()),
+        _ if has(Reach::Far) || has(Reach::Unknown) => asked.iter().partition(|asked| asked.reach != Reach::Ordinary),
+        _ => (asked.iter().take(SHOWN).collect(), asked.iter().skip(SHOWN).collect()),
+    };
+    let list = |asked: &[&Asked<'_>]| html! { ul.list { @for asked in asked { (line(step, asked, mixed)) } } };
     html! {
-        @if !asked.is_empty() {
-            p.kind { (words::exercised(kind)) }
-            ul {
-                @for permission in asked {
-                    li data-permission=(kind.name()) {
-                        (line(resource, permission))
-                        @if let Some(mark) = marked(resource, permission) { " " span.tag { (INVITATION.text(if mark == Reach::Far { "mark-far" } else { "mark-unknown" })) } }
-                        @if permission.need == Need::Optional { " " span.quiet { (INVITATION.text(if asked_by_name { "not-required" } else { "may-be-listed" })) } }
-                        @if let Some(words) = words::permission_words(resource.resource, kind, &permission.value) { p { (words) } }
-                    }
+        section aria-labelledby={ "can-" (number) } {
+            @let id = format!("can-{number}");
+            @if nested { h3 id=(id) { (INVITATION.text("can-do")) } } @else { h2 id=(id) { (INVITATION.text("can-do")) } }
+            (list(&shown))
+            @if !folded.is_empty() {
+                details.rest {
+                    summary { (INVITATION.text("more-permissions").with("count", folded.len())) }
+                    (list(&folded))
+                }
+            }
+            p.small {
+                @if kinds(PermissionKind::Application) { (INVITATION.text("in-background")) }
+                @else if !asked.iter().all(Asked::signs_in) { (INVITATION.text("for-signed-in")) }
+                @if asked.iter().all(Asked::only_reads) { " " (INVITATION.text("only-reads")) }
+            }
+        }
+    }
+}
+
+/// The permission in plain words, and the line of Microsoft's page beneath.
+fn line(step: &Step<'_>, asked: &Asked<'_>, mixed: bool) -> Markup {
+    let Asked { resource, permission, reach } = *asked;
+    let plain = words::permission_words(resource.resource, permission.kind, &permission.value);
+    let shown = known(resource.resource, permission).map(|known| known.consent_line);
+    let is_optional = permission.need == Need::Optional;
+    let may_be_absent = is_optional && !step.asked_by_name;
+    html! {
+        li data-permission=(permission.kind.name()) {
+            (Icon::of_permission(&permission.value))
+            div {
+                @match (&plain, shown) {
+                    (Some(plain), _) => (plain),
+                    (None, Some(shown)) => (shown),
+                    (None, None) => bdi.value { (permission.value) },
+                }
+                @if mixed && permission.kind == PermissionKind::Delegated && !asked.signs_in() { " " span.quiet { (INVITATION.text("of-signed-in")) } }
+            }
+            span.small {
+                @match reach {
+                    Reach::Far => { span.tag { (INVITATION.text("mark-far")) } " " }
+                    Reach::Unknown => { span.tag { (INVITATION.text("mark-unknown")) } " " }
+                    Reach::Ordinary => {}
+                }
+                @if is_optional { (INVITATION.text("optional")) " " }
+                @match shown {
+                    Some(shown) => (INVITATION.text(if may_be_absent { "microsoft-may-show" } else { "microsoft-shows" }).with("line", html! { q { (shown) } })),
+                    None => (INVITATION.text("permission-of").with("resource", &*resource.name)),
                 }
             }
         }
     }
 }
 
-/// The line on Microsoft's page and the permission's name; only the name if the line is unknown.
-fn line(resource: &ExpectedResource, permission: &ExpectedPermission) -> Markup {
-    html! {
-        @if let Some(known) = known(resource.resource, permission) { q { (known.consent_line) } " " }
-        bdi.value { (permission.value) }
-    }
-}
-
-/// What an administrator needs to know about a companion app.
-fn of_somebody_else(companion: CompanionStep<'_>) -> Markup {
-    html! {
-        @if companion.users_may_approve {
-            p { (UsersMayApprove::Perhaps.words()) }
-        }
-        @if companion.uses_ews { (ews()) }
-    }
-}
-
 /// The notice for an app that uses Exchange Web Services, which Microsoft is switching off (protocol reference §8).
 fn ews() -> Markup {
-    html! {
-        p.ews {
-            strong { (INVITATION.text("ews-warning")) }
-            " " (INVITATION.text("ews-dates"))
-        }
-    }
+    html! { p.ews { (INVITATION.text("ews")) } }
 }
 
 fn what_happens_next(page: &InvitationPage<'_>) -> Markup {
@@ -309,8 +387,8 @@ fn what_happens_next(page: &InvitationPage<'_>) -> Markup {
     let companions = page.steps.iter().filter(|step| step.companion.is_some()).count();
     let several = page.steps.len() > 1;
     html! {
-        section.happens aria-labelledby="happens" {
-            h2 #happens { (INVITATION.text("happens")) }
+        details.happens {
+            summary { (INVITATION.text("happens")) }
             ol {
                 li { (INVITATION.text("happens-button")) }
                 @if companions < page.steps.len() {
@@ -324,6 +402,15 @@ fn what_happens_next(page: &InvitationPage<'_>) -> Markup {
                     li { (INVITATION.text("happens-several")) }
                 }
             }
+            @if page.steps.iter().any(|step| step.companion.is_some_and(|companion| companion.users_may_approve)) {
+                p { (UsersMayApprove::Perhaps.words()) }
+            }
+            p { (INVITATION.text("undo").fill(names)) }
+            ol {
+                li { (INVITATION.text("undo-open")) }
+                li { (INVITATION.text("undo-app").fill(names)) }
+                li { (INVITATION.text("undo-properties")) }
+            }
         }
     }
 }
@@ -334,27 +421,37 @@ fn genuine(page: &InvitationPage<'_>) -> Markup {
     let next_page =
         INVITATION.text(if has_companion { "genuine-microsoft-page" } else { "genuine-next-page" }).with("place", place(page.login_host));
     let publisher = page.steps.first().and_then(|step| step.companion?.publisher);
-    let must_name = INVITATION
+    let names_app = INVITATION
         .text(match page.steps.as_slice() {
             [_] if publisher.is_some() => "genuine-names-publisher",
             [_] => "genuine-names-app",
             _ => "genuine-names-step",
         })
         .with("publisher", publisher.unwrap_or_default());
-    let shown = match page.steps.as_slice() {
-        [Step { publisher: Some(publisher), .. }] => shown_as(publisher),
-        _ => INVITATION.text("publisher-shown"),
-    };
     html! {
-        section.genuine aria-labelledby="genuine" {
-            h2 #genuine { (INVITATION.text("genuine")) }
+        details.genuine {
+            summary { (INVITATION.text("genuine")) }
             ul {
-                li { (INVITATION.text("genuine-call").fill(names)) }
+                li {
+                    (INVITATION.text("genuine-call").fill(names))
+                    @if let Some(reference) = page.reference { " " (INVITATION.text("genuine-reference").with("reference", reference)) }
+                }
                 li { (next_page) }
-                li { (must_name.fill(names)) " " (shown.fill(names)) }
-                li { (INVITATION.text("genuine-in-doubt").fill(names)) }
+                li { (names_app.fill(names)) }
+                @if page.organisation.is_some() { li { (INVITATION.text("genuine-organisation").fill(names)) } }
                 li { (INVITATION.text("genuine-password")) }
-                li { (INVITATION.text("genuine-withdraw").fill(names)) }
+                @for step in &page.steps {
+                    @let names = Names { app: Some(step.app), ..names };
+                    li {
+                        (step.publisher.map_or_else(|| INVITATION.text("publisher-shown"), shown_as).fill(names)) " "
+                        (INVITATION.text("application-id").with("id", html! { code { (step.client_id) } }).fill(names))
+                    }
+                }
+                @let marks = page.steps.iter().flat_map(|step| step.permissions).flat_map(|resource| {
+                    resource.permissions.iter().filter_map(|permission| marked(resource, permission))
+                }).collect::<Vec<_>>();
+                @if marks.contains(&Reach::Far) { li { (INVITATION.text("mark-far-note")) } }
+                @if marks.contains(&Reach::Unknown) { li { (INVITATION.text("mark-unknown-note").fill(names)) } }
             }
         }
     }
@@ -363,7 +460,7 @@ fn genuine(page: &InvitationPage<'_>) -> Markup {
 /// For a reader who gets stuck on Microsoft's page, and so does not come back to a page of ours.
 fn help(page: &InvitationPage<'_>) -> Markup {
     let link = html! { a href=(page.help_href) target="_blank" rel="noopener" { (INVITATION.text("help-link")) } };
-    html! { p.help { (INVITATION.text("help").with("link", link)) } }
+    html! { p.small.help { (INVITATION.text("help").with("link", link)) } }
 }
 
 /// The address of Microsoft's page, for the reader to compare.
@@ -376,30 +473,5 @@ fn shown_as(publisher: &Publisher) -> PageText<'_> {
     match publisher {
         Publisher::Verified(name) => INVITATION.text("publisher-verified").with("publisher", &**name),
         Publisher::Unverified => INVITATION.text("publisher-unverified"),
-    }
-}
-
-fn chain_step(page: &InvitationPage<'_>, number: usize, step: &Step<'_>) -> Markup {
-    html! {
-        section.step data-step=(step.id) aria-labelledby={ "step-" (number) } {
-            h2 id={ "step-" (number) } { (number) ". " bdi { (step.app) } }
-            p { (INVITATION.text("step-roles").with("roles", words::roles(step.role).render())) }
-            @if let Some(publisher) = step.companion.and_then(|companion| companion.publisher) {
-                p { (INVITATION.text("step-published-by").with("publisher", publisher).fill(page.branding.names())) }
-            }
-            @if let Some(publisher) = step.publisher { p { (shown_as(publisher).fill(page.branding.names())) } }
-            (asks_for(page.branding, step))
-            (button(step.id, &INVITATION.text("continue-for").fill(Names { app: Some(step.app), ..page.branding.names() }), number == 1))
-        }
-    }
-}
-
-/// A form with one button that posts to the page itself.
-fn button(id: &str, label: &Markup, primary: bool) -> Markup {
-    html! {
-        form method="post" {
-            input type="hidden" name="step" value=(id);
-            button.button.primary[primary] type="submit" { (label) }
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Renders pages and their JSON twins. This module sends no request, decides nothing and records nothing.
 //!
-//! Text from other people appears only in text nodes, isolated by `<bdi>`. Attributes contain only our own paths and the configured privacy
-//! address (laws 6 and 8; threats reference S13 to S15).
+//! Text from other people appears only in text nodes, isolated by `<bdi>`. Attributes contain only our own paths, the configured privacy
+//! address and percent-encoded mails (laws 6 and 8; threats reference S13 to S15).
 
 mod notice;
 mod result;
@@ -133,13 +133,15 @@ pub(super) enum Icon {
     Waiting,
     /// The reader has to act.
     YourMove,
-    /// Another person in the organisation has to act.
+    /// Another person in the organisation has to act. Also for permissions about people.
     TheirMove,
     OurFault,
     Removed,
     Start,
     Note,
     Alarm,
+    Mail,
+    Key,
 }
 
 impl From<Tone> for Icon {
@@ -169,6 +171,19 @@ impl Icon {
     }
 }
 
+impl Icon {
+    /// The icon of a permission, by what its name says that it opens.
+    pub(super) fn of_permission(value: &str) -> Self {
+        let value = value.to_ascii_lowercase();
+        let begins = |names: &[&str]| names.iter().any(|name| value.starts_with(name));
+        match () {
+            () if begins(&["mail", "ews", "eas", "imap", "pop", "smtp", "calendar", "contact", "full_access"]) => Self::Mail,
+            () if value != "user.read" && begins(&["user", "group", "directory", "people", "member", "organization"]) => Self::TheirMove,
+            () => Self::Key,
+        }
+    }
+}
+
 /// Inline, because the policy allows no images of other hosts.
 impl Render for Icon {
     fn render(&self) -> Markup {
@@ -184,6 +199,8 @@ impl Render for Icon {
             Self::Removed => "M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0zM8 12h8",
             Self::Start => "M4 12h15M13 6l6 6-6 6",
             Self::Note => "M12 11v6M12 7v.1M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0z",
+            Self::Mail => "M4 6h16v12H4zM4 7l8 6 8-6",
+            Self::Key => "M12 15a4 4 0 1 1-8 0 4 4 0 0 1 8 0zM11 12l8-8M16 7l3 3",
             Self::Alarm => "M12 9v5M12 17v.1M12 3.5l9.5 17h-19z",
         };
         html! { svg viewBox="0 0 24 24" aria-hidden="true" focusable="false" { path d=(path) {} } }

@@ -32,7 +32,7 @@ DAY = 86_400
 # The limits of an invitation for one app with three permissions. Switch them on when the page keeps them; until then they are printed.
 BUTTON_ABOVE = {1280: 800, 360: 1_250}
 MOST_WORDS = 220
-INVITATION_KEEPS_LIMITS = False
+INVITATION_KEEPS_LIMITS = True
 # The most bytes of a page without the operator's logo.
 MOST_BYTES = 20_480
 # The least height of the button that stops a moving page, in CSS pixels.

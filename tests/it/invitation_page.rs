@@ -146,6 +146,7 @@ impl Texts {
         InvitationPage {
             branding: self.branding(),
             organisation: Some(&self.organisation),
+            reference: Some(&self.reference),
             address: ADDRESS,
             help_href: HELP,
             expires_at: END,
@@ -272,11 +273,12 @@ fn text_of(html: &str) -> String {
     text_in(&parse(html), "body")
 }
 
-/// The parsed document without its text: every element with its attributes and depth.
+/// The parsed document without its text: every element with its attributes and depth. A mail has texts in its address.
 fn skeleton(html: &str) -> Vec<String> {
     let document = parse(html);
     let nodes = document.tree.root().descendants().filter(|node| !node.value().is_text());
-    nodes.map(|node| format!("{} {:?}", node.ancestors().count(), node.value())).collect()
+    let shown = nodes.map(|node| format!("{} {:?}", node.ancestors().count(), node.value()));
+    shown.map(|node| if node.contains("href=\"mailto:") { "mail".to_owned() } else { node }).collect()
 }
 
 fn invitations(texts: &Texts) -> Vec<String> {
@@ -337,8 +339,12 @@ fn links_and_forms_lead_to_known_places_alone() {
             let link = link.value();
             let href = link.attr("href").unwrap();
             let at_microsoft = [texts.consent.as_str(), texts.sign_out.as_str()].contains(&href);
-            let ours =
-                href == ADDRESS || href == HELP || href.starts_with("/i/") || href.starts_with('?') || href == texts.privacy.as_str();
+            let ours = href == ADDRESS
+                || href == HELP
+                || href.starts_with("mailto:?")
+                || href.starts_with("/i/")
+                || href.starts_with('?')
+                || href == texts.privacy.as_str();
             assert!(at_microsoft || ours, "{href}");
             assert_eq!(link.attr("target"), (at_microsoft || href == HELP).then_some("_blank"), "{href}");
             if at_microsoft {
@@ -368,18 +374,20 @@ fn a_result_page_has_no_form_since_its_policy_allows_none() {
 }
 
 #[test]
-fn the_administrators_account_comes_first_then_who_asks_then_what() {
+fn who_asks_and_what_for_come_before_the_button() {
     for html in invitations(&Texts::plain()) {
         let document = parse(&html);
-        let headings: Vec<String> = all(&document, "main h2").iter().map(|heading| heading.text().collect()).collect();
-        assert_eq!(headings[0], "First: use your administrator account");
+        let title = text_in(&document, "h1");
+        assert!(title.starts_with("Approve ") && title.ends_with(" for Contoso GmbH"), "{title}");
         let text = text_of(&html);
-        let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words} not in {text}"));
-        assert!(place("not the account with which you read mail") < place("private window"));
-        assert!(place("private window") < place(ADDRESS));
-        assert!(place(ADDRESS) < place("Who asks"));
-        assert!(place("Who asks") < place("Contoso GmbH (as named by Fabrikam IT)"));
-        assert_eq!(text_in(&document, "p.copy code"), ADDRESS);
+        let mut places = ["Fabrikam IT asks you", "What the app will be able to do", "Sign in as", "Continue to Microsoft"]
+            .iter()
+            .chain(&["Nothing is approved until you press Accept at login.microsoftonline.com", "I'm not an administrator"])
+            .map(|words| text.find(words).unwrap_or_else(|| panic!("{words} not in {text}")));
+        assert!(places.by_ref().is_sorted());
+        assert_eq!(all(&document, "button.primary").len(), 1);
+        let link = all(&document, "a.link")[0];
+        assert_eq!(link.value().attr("href"), Some(ADDRESS));
         assert_eq!(all(&document, "time")[0].value().attr("datetime"), Some("2026-12-20T13:00:00Z"));
     }
 }
@@ -389,17 +397,21 @@ fn permissions_are_next_to_the_text_of_microsofts_page() {
     let texts = Texts::plain();
     let html = invitation(&texts.invitation(vec![texts.own_step()])).into_string();
     let document = parse(&html);
-    let lines: Vec<String> = all(&document, ".permissions li").iter().map(|line| line.text().collect()).collect();
-    let expected = [
-        "Read and write calendars in all mailboxes Calendars.ReadWrite Far-reachingReads, changes and deletes appointments in every calendar.",
-        "Read all users' full profiles User.Read.All Far-reachingReads the full profile of everybody, such as department, telephone and manager.",
-        "Read all groups Group.Read.All Far-reaching (may be listed; not required)Reads all groups, their members and what they hold, such as conversations and files.",
-        "Sign in and read user profile User.ReadLets people sign in, and reads the profile of whoever does.",
-        "Archive.Write Not known to us",
+    let lines = |list| all(&document, list).iter().map(|line| line.text().collect()).collect::<Vec<String>>();
+    let high = [
+        "Reads, changes and deletes appointments in every calendar.High impact Microsoft shows: Read and write calendars in all mailboxes",
+        "Reads the full profile of everybody, such as department, telephone and manager.High impact Microsoft shows: Read all users' full profiles",
+        "Archive.WriteNot known to us A permission of Fabrikam Archive",
+        "Reads all groups, their members and what they hold, such as conversations and files.High impact Optional. Microsoft may show: Read all groups",
     ];
-    assert_eq!(lines, expected);
-    let resources: Vec<String> = all(&document, ".permissions h3").iter().map(|name| name.text().collect()).collect();
-    assert_eq!(resources, ["Microsoft Graph", "Fabrikam Archive"]);
+    let mut shown = lines("section > .list > li");
+    shown.sort();
+    let mut expected = high.map(str::to_owned);
+    expected.sort();
+    assert_eq!(shown, expected);
+    assert_eq!(text_in(&document, ".rest summary"), "1 more permission");
+    let folded = lines(".rest li");
+    assert_eq!(folded, ["Lets people sign in, and reads the profile of whoever does.Microsoft shows: Sign in and read user profile"]);
     for quoted in all(&document, "q") {
         let line: String = quoted.text().collect();
         assert!(["Calendars.ReadWrite", "User.Read.All", "Group.Read.All", "User.Read"].iter().any(|value| {
@@ -407,6 +419,36 @@ fn permissions_are_next_to_the_text_of_microsofts_page() {
                 .iter()
                 .any(|kind| permission_table::by_value(ResourceId::GRAPH, *kind, value).is_some_and(|known| known.consent_line == line))
         }));
+    }
+}
+
+#[test]
+fn a_list_without_high_impact_shows_its_first_permissions() {
+    let texts = Texts::plain();
+    let values = ["openid", "profile", "email", "User.Read", "offline_access"];
+    let asked = [ExpectedResource {
+        resource: ResourceId::GRAPH,
+        name: "Microsoft Graph".into(),
+        permissions: values.map(|value| permission(PermissionKind::Delegated, value, Need::Required)).to_vec(),
+    }];
+    let html = invitation(&texts.invitation(vec![Step { permissions: &asked, ..texts.own_step() }])).into_string();
+    let document = parse(&html);
+    assert_eq!(all(&document, "section > .list > li").len(), 3);
+    assert_eq!(text_in(&document, ".rest summary"), "2 more permissions");
+    assert_eq!(all(&document, ".rest li").len(), 2);
+}
+
+#[test]
+fn what_the_app_cannot_do_is_said_only_if_the_list_shows_it() {
+    let texts = Texts::plain();
+    for (value, said) in [("Mail.Read", true), ("Mail.ReadWrite", false), ("Mail.Send", false), ("Mail.Invented", false)] {
+        let asked = [ExpectedResource {
+            resource: ResourceId::GRAPH,
+            name: "Microsoft Graph".into(),
+            permissions: vec![permission(PermissionKind::Application, value, Need::Required)],
+        }];
+        let text = text_of(&invitation(&texts.invitation(vec![Step { permissions: &asked, ..texts.own_step() }])).into_string());
+        assert_eq!(text.contains("it cannot change, delete or send anything"), said, "{value}");
     }
 }
 
@@ -440,20 +482,24 @@ fn forbidden_permissions_are_not_asked_for_and_not_marked() {
         ],
     }];
     let text = text_of(&invitation(&texts.invitation(vec![Step { permissions: &asked, ..texts.own_step() }])).into_string());
-    assert!(!text.contains("RoleManagement") && !text.contains("Far-reaching"));
+    assert!(!text.contains("RoleManagement") && !text.contains("High impact"));
 }
 
 #[test]
-fn the_role_named_is_enough_for_every_step() {
+fn the_role_named_is_enough_for_its_step() {
     let texts = Texts::plain();
     let (own, companion) = (texts.own_step(), texts.companion_step());
-    let first = |steps| text_in(&parse(&invitation(&texts.invitation(steps)).into_string()), "section.next > p");
     let lesser = "Cloud Application Administrator";
-    assert!(first(vec![companion]).contains(lesser));
-    assert!(first(vec![companion]).contains("Global Administrator"));
-    for steps in [vec![own], vec![companion, own], vec![own, companion]] {
-        let text = first(steps);
-        assert!(text.contains("Global Administrator or Privileged Role Administrator") && !text.contains(lesser), "{text}");
+    for steps in [vec![own], vec![companion], vec![companion, own], vec![own, companion]] {
+        let document = parse(&invitation(&texts.invitation(steps.clone())).into_string());
+        let roles: Vec<String> = all(&document, "form .quiet").iter().map(|role| role.text().collect()).collect();
+        assert_eq!(roles.len(), steps.len());
+        for (step, text) in steps.iter().zip(roles) {
+            assert!(text.contains("Global Administrator"), "{text}");
+            assert_eq!(text.contains(lesser), step.role == RoleNeeded::ApplicationAdministrator, "{text}");
+        }
+        let lesser_is_enough = steps.iter().all(|step| step.role == RoleNeeded::ApplicationAdministrator);
+        assert_eq!(text_in(&document, "details pre").contains(lesser), lesser_is_enough);
     }
 }
 
@@ -462,12 +508,15 @@ fn the_words_to_send_on_hold_all_that_an_administrator_needs() {
     for html in invitations(&Texts::plain()) {
         let document = parse(&html);
         let letter = text_in(&document, "details pre");
+        let mail = all(&document, "details a.button")[0].value().attr("href").unwrap().to_owned();
+        let (_, body) = mail.strip_prefix("mailto:?subject=Please%20approve%20").unwrap().split_once("&body=").unwrap();
+        let body = percent_encoding::percent_decode_str(body).decode_utf8().unwrap();
         for part in
             ["Fabrikam IT", "Contoso GmbH", ADDRESS, "Administrator", "private window", "on the number we already have", "20 December 2026"]
         {
-            assert!(letter.contains(part), "{part} not in {letter}");
+            assert!(letter.contains(part) && body.contains(part), "{part} not in {letter} and {body}");
         }
-        assert!(text_in(&document, "details summary").contains("Not an administrator? Send them this"));
+        assert!(text_in(&document, "details summary").contains("I'm not an administrator"));
     }
     let texts = Texts::plain();
     let html = invitation(&texts.invitation(vec![texts.own_step(), texts.companion_step(), texts.own_step()])).into_string();
@@ -476,18 +525,35 @@ fn the_words_to_send_on_hold_all_that_an_administrator_needs() {
 }
 
 #[test]
-fn how_to_tell_it_is_genuine_names_the_call_the_host_the_app_and_the_way_back() {
+fn a_mail_to_pass_on_is_short_and_has_no_other_field() {
+    let texts = Texts { organisation: "x&bcc=thief@evil.example\r\nBcc: thief ".repeat(200), ..Texts::plain() };
+    for html in invitations(&texts) {
+        let document = parse(&html);
+        let mail = all(&document, "details a.button")[0].value().attr("href").unwrap().to_owned();
+        assert!(mail.len() <= 1_900 && mail.contains("%2Fi%2F"), "{}", mail.len());
+        assert_eq!((mail.matches(['&', '?']).count(), mail.contains(['\r', '\n', ' '])), (2, false), "{mail}");
+    }
+}
+
+#[test]
+fn how_to_tell_it_is_genuine_names_the_call_the_host_and_the_app() {
     let texts = Texts::plain();
-    for (html, next) in invitations(&texts).iter().zip(["The next page", "Microsoft's page", "Microsoft's page"]) {
-        let text = text_in(&parse(html), "section.genuine");
-        let host = format!("{next} must be at https://{HOST}/");
-        for part in
-            ["Call Fabrikam IT on the number you already have", &host, "\"unverified\" where", "never see your password", "withdraw"]
-        {
+    for (html, next) in invitations(&texts).iter().zip(["The next page's address", "The address of Microsoft's page", "The address of"]) {
+        let document = parse(html);
+        let text = text_in(&document, "details.genuine");
+        let host = format!("https://{HOST}/");
+        for part in [
+            "Call Fabrikam IT on a number you already have",
+            next,
+            &host,
+            "Your reference is T-20261120-7.",
+            "\"unverified\" where",
+            "never see your password",
+        ] {
             assert!(text.contains(part), "{part} not in {text}");
         }
-        assert!(!text.contains("press Cancel"), "an unverified publisher is no reason to cancel: {text}");
-        for part in ["Enterprise applications", "Permissions", "Properties", "Enabled for users to sign in", "delete"] {
+        let text = text_in(&document, "details.happens");
+        for part in ["undo", "Enterprise apps", "Permissions", "Properties", "Enabled for users to sign in", "delete"] {
             assert!(text.contains(part), "{part} not in {text}");
         }
     }
@@ -503,7 +569,7 @@ fn the_page_says_what_microsoft_shows_as_the_publisher() {
     let verified = Publisher::Verified("Fabrikam IT Services GmbH".into());
     for more in [&[][..], &[texts.companion_step()]] {
         let text = shown(Some(&verified), more);
-        assert!(text.contains("Microsoft shows the publisher that it has verified: Fabrikam IT Services GmbH."), "{text}");
+        assert!(text.contains("Next to Fabrikam Mail Sync, Microsoft shows the publisher Fabrikam IT Services GmbH."), "{text}");
         let text = shown(Some(&Publisher::Unverified), more);
         assert!(text.contains("Microsoft shows \"unverified\", since it has not verified Fabrikam IT as the publisher."), "{text}");
         assert!(shown(None, more).contains("\"unverified\" where it has not verified one"));
@@ -518,33 +584,34 @@ fn the_page_names_a_foreign_app_and_promises_no_working_mail() {
         text_of(&invitation(&texts.invitation(vec![step])).into_string())
     };
     let whole = text_with(Some(texts.companion()));
-    assert!(whole.contains("published by Apple Inc., not by Fabrikam IT"));
+    assert!(whole.contains("Published by Apple Inc., not by Fabrikam IT"));
     assert!(whole.contains("Your users may be able to approve this themselves; approving here covers everybody at once."));
-    assert!(whole.contains("An approval is not yet working mail"));
-    assert!(whole.contains("1 October 2026") && whole.contains("1 April 2027"));
+    assert!(whole.contains("Affected after 1 October 2026") && whole.contains("1 April 2027"));
     assert!(whole.contains("Microsoft does not send you back to us"));
     let bare = text_with(Some(CompanionStep { publisher: None, users_may_approve: false, uses_ews: false }));
-    assert!(bare.contains("published by another company, not by Fabrikam IT"));
+    assert!(bare.contains("Published by another company, not by Fabrikam IT"));
     assert!(!bare.contains("Apple Inc.") && !bare.contains("Your users may") && !bare.contains("Exchange Web Services"));
     let own = text_with(None);
-    assert!(!own.contains("published by") && own.contains("Microsoft sends you back to us"));
+    assert!(!own.contains("Published by") && own.contains("You come back here"));
 }
 
 #[test]
-fn a_chain_is_named_its_order_shown_and_each_step_has_its_button() {
+fn a_chain_lists_its_steps_in_order_and_opens_the_first() {
     let texts = Texts::plain();
     let html = invitation(&texts.invitation(vec![texts.own_step(), texts.companion_step()])).into_string();
     let document = parse(&html);
     assert_eq!(text_in(&document, ".eyebrow"), "Mail on telephones");
     let steps: Vec<_> = all(&document, "input[name=step]").iter().map(|field| field.value().attr("value").unwrap().to_owned()).collect();
     assert_eq!(steps, ["mail-sync", "apple"]);
-    let headings: Vec<String> = all(&document, "section.step > h2").iter().map(|heading| heading.text().collect()).collect();
+    let headings: Vec<String> = all(&document, ".steps summary h2").iter().map(|heading| heading.text().collect()).collect();
     assert_eq!(headings, ["1. Fabrikam Mail Sync", "2. Apple Internet Accounts"]);
+    let open: Vec<bool> = all(&document, ".steps > details").iter().map(|step| step.value().attr("open").is_some()).collect();
+    assert_eq!(open, [true, false]);
     let buttons: Vec<String> = all(&document, "button").iter().map(|button| button.text().collect()).collect();
     assert_eq!(buttons, ["Continue to Microsoft for Fabrikam Mail Sync", "Continue to Microsoft for Apple Internet Accounts"]);
-    assert!(text_of(&html).contains("Each step can be repeated"));
+    assert!(text_of(&html).contains("You can repeat each step"));
     let single = invitation(&texts.invitation(vec![texts.own_step()])).into_string();
-    assert_eq!(text_in(&parse(&single), "form"), "Continue to Microsoft");
+    assert_eq!(text_in(&parse(&single), "form button"), "Continue to Microsoft");
 }
 
 #[test]
@@ -552,7 +619,7 @@ fn an_invitation_without_a_label_names_no_organisation() {
     let texts = Texts::plain();
     let page = InvitationPage { organisation: None, ..texts.invitation(vec![texts.own_step()]) };
     let text = text_of(&invitation(&page).into_string());
-    assert!(!text.contains("Contoso") && text.contains("Fabrikam IT gave no name in this link"));
+    assert!(!text.contains("Contoso") && text.contains("Approve Fabrikam Mail Sync for your organisation"));
 }
 
 #[test]
@@ -740,7 +807,7 @@ fn a_report_lists_each_step_and_links_the_readers_next_one() {
     assert_eq!(offered, [1, 2, 3].map(|step| format!("/i/token#step-{step}")).into(), "every step can be repeated");
     let chain = vec![texts.own_step(), texts.companion_step(), texts.own_step()];
     let invitation = invitation(&texts.invitation(chain)).into_string();
-    assert!((1..=3).all(|step| all(&parse(&invitation), &format!("section.step #step-{step}")).len() == 1), "the links lead there");
+    assert!((1..=3).all(|step| all(&parse(&invitation), &format!("details > .step#step-{step}")).len() == 1), "the links lead there");
 
     let waiting = texts.report([Some(Granted), Some(GrantedUnseen), Some(Granted)]);
     assert!(text_in(&parse(&report(&waiting).into_string()), "section.next").contains("Nothing for you to do now"));

@@ -15,24 +15,14 @@ const ASKS: [&str; 8] = ["copy", "paste", "drag", "read out", "retype", "dictate
 const WANTED: [&str; 4] = ["address", "link", "token", "code"];
 
 /// The breaches that are left. A text that is corrected leaves this list, and no text joins it.
-const LEFT: [(&str, &str); 23] = [
+const LEFT: [(&str, &str); 13] = [
     ("copy", "Copy this address:"),
     ("copy", "Open the link again from the original message, or copy it whole into the address line of your browser."),
-    ("copy", "This is the link to copy into it:"),
     ("copy", "next_step: Open the link again from the original message, or copy it whole into the address line of your browser."),
     ("must", "It must be at  and name  and its publisher ()."),
     ("must", "It must be at  and name ."),
-    ("must", "It must name  and its publisher (), and list the lines shown on this page."),
-    ("must", "It must name , and list the lines shown on this page."),
-    ("must", "Microsoft's page must be at ."),
-    ("must", "The next page must be at ."),
     ("must", "It must be at https://localhost/ and name Apple Internet Accounts."),
-    ("must", "It must name Apple Internet Accounts, and list the lines shown on this page."),
-    ("must", "It must name Northwind Mail Backup, and list the lines shown on this page."),
-    ("must", "It must name the app of that step, and list the lines shown on this page."),
-    ("must", "Microsoft's page must be at https://localhost/."),
     ("must", "The app is registered as public, so it must not send a credential."),
-    ("must", "The next page must be at https://localhost/."),
     ("must", "The password must be changed in your organisation's own directory."),
     ("must", "both must be the client id."),
     ("send us", "Send us the code: we need to look at this ourselves."),

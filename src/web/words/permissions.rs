@@ -4,14 +4,6 @@ use super::text::{PERMISSIONS, PageText};
 use crate::consent::ids::ResourceId;
 use crate::consent::permission_table::PermissionKind;
 
-/// How apps use permissions of a kind, as the heading of a list.
-pub(crate) fn exercised(kind: PermissionKind) -> PageText<'static> {
-    PERMISSIONS.text(match kind {
-        PermissionKind::Application => "exercised-application",
-        PermissionKind::Delegated => "exercised-delegated",
-    })
-}
-
 /// What a permission lets an app do, in words that need no knowledge of Graph. `None`: use Microsoft's line.
 ///
 /// The words are ours, not Microsoft's. They cover the permissions that apps of service providers and mail clients request most.
@@ -46,11 +38,11 @@ mod tests {
             }
         }
         let keys = crate::texts::tests::keys("en/permissions");
-        for (key, sentence) in keys.iter().filter(|(key, _)| !key.starts_with("exercised-")) {
+        for (key, sentence) in &keys {
             assert!(known.contains(key), "{key}");
             assert!(sentence.ends_with('.') && sentence.is_ascii(), "{sentence}");
         }
-        assert_eq!(keys.len(), 113 + 2);
+        assert_eq!(keys.len(), 113);
     }
 
     #[test]
