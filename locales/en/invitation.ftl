@@ -30,7 +30,8 @@ in-background = It works in the background, even when no one is signed in.
 for-signed-in = It acts for the person who signed in, within that person's own rights.
 only-reads = With these permissions it cannot change, delete or send anything.
 ews = Affected after 1 October 2026: this app uses Exchange Web Services. Microsoft then blocks them unless your organisation allows the app, and ends them on 1 April 2027.
-roles = Sign in as { $roles }. This is often not the account you use for email.
+roles = Sign in as { $roles }.
+roles-account = This is often not the account you use for email.
 help = Stuck at Microsoft? { $link }
 help-link = Help in a new tab
 continue = Continue to Microsoft
@@ -43,6 +44,7 @@ pass-on-how = Please pass this page on to someone who has one of these roles. Op
 pass-on-mail = Email this to my administrator
 account = Use a different account
 account-private-window = Right-click this link (on a phone, press and hold it) and choose "Open in private window". There you can choose the account:
+account-link = This page at { $host }
 
 happens = What happens next, and can I undo it?
 happens-button = We first check whether it's already approved. If it is, you're done.
@@ -68,7 +70,7 @@ genuine-organisation = { $operator } named your organisation in this link.
 genuine-password = We never see your password. You type it at Microsoft, or at your organisation's own sign-in page, and nowhere else.
 application-id = The application ID of { $app } is { $id }.
 # If Microsoft has not verified the publisher, its page says "unverified". This alone is no reason to cancel.
-publisher-shown = Next to { $app }, Microsoft shows the publisher, or "unverified" where it has not verified one.
+publisher-shown = Next to the name, Microsoft shows the publisher, or "unverified" where it has not verified one.
 publisher-verified = Next to { $app }, Microsoft shows the publisher { $publisher }.
 publisher-unverified = Next to { $app }, Microsoft shows "unverified", since it has not verified { $operator } as the publisher. That alone is no reason to cancel.
 

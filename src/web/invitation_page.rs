@@ -102,7 +102,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
                 div.steps {
                     @for (number, step) in (1..).zip(several) {
                         details name="steps" open[number == 1] data-step=(step.id) {
-                            summary { h2 { (number) ". " bdi { (step.app) } } }
+                            summary { h2 { span.number { (number) } " " bdi { (step.app) } } }
                             // A link to a part of a closed `<details>` opens it.
                             div.step id={ "step-" (number) } { (approval(page, step, number)) }
                         }
@@ -196,12 +196,12 @@ fn mail(page: &InvitationPage<'_>) -> Option<String> {
 }
 
 fn another_account(page: &InvitationPage<'_>) -> Markup {
-    let short = page.address.split_once("://").map_or(page.address, |(_, rest)| rest);
+    let (host, _) = page.address.split_once("://").and_then(|(_, rest)| rest.split_once('/')).unwrap_or_default();
     html! {
         details {
             summary { (INVITATION.text("account")) }
             p { (INVITATION.text("account-private-window")) }
-            p { a.link href=(page.address) { (short) } }
+            p { a.link href=(page.address) { (INVITATION.text("account-link").with("host", host)) } }
         }
     }
 }
@@ -251,23 +251,34 @@ fn approval(page: &InvitationPage<'_>, step: &Step<'_>, number: usize) -> Markup
     let several = page.steps.len() > 1;
     let label = if several { INVITATION.text("continue-for").fill(names) } else { INVITATION.text("continue").render() };
     html! {
-        div.app {
-            span.tile aria-hidden="true" { (monogram(step.app, page.branding.operator)) }
-            div {
-                p { strong { bdi { (step.app) } } }
-                @if let Some(purpose) = step.purpose { p.quiet { bdi { (purpose) } } }
-                @if let Some(companion) = step.companion { p.small { (published_by(companion).fill(names)) } }
+        @if several { (about(step, names)) } @else {
+            div.app {
+                span.tile aria-hidden="true" { (monogram(step.app, page.branding.operator)) }
+                div {
+                    p { strong { bdi { (step.app) } } }
+                    (about(step, names))
+                }
             }
         }
-        (permissions(step, several, number))
+        (permissions(step, several))
         @if step.companion.is_some_and(|companion| companion.uses_ews) { (ews()) }
         form.cta method="post" {
             input type="hidden" name="step" value=(step.id);
-            p.quiet { (INVITATION.text("roles").with("roles", html! { strong { (words::roles(step.role)) } })) }
+            p.quiet {
+                (INVITATION.text("roles").with("roles", html! { strong { (words::roles(step.role)) } }))
+                @if number == 1 { " " (INVITATION.text("roles-account")) }
+            }
             @if number == 1 { (help(page)) }
             button.button.primary[number == 1] type="submit" { (label) }
-            p.small { (INVITATION.text("until-accept").with("place", html! { code { (page.login_host) } }).fill(names)) }
+            @if number == 1 { p.small { (INVITATION.text("until-accept").with("place", html! { code { (page.login_host) } }).fill(names)) } }
         }
+    }
+}
+
+fn about(step: &Step<'_>, names: Names<'_>) -> Markup {
+    html! {
+        @if let Some(purpose) = step.purpose { p.quiet { bdi { (purpose) } } }
+        @if let Some(companion) = step.companion { p.small { (published_by(companion).fill(names)) } }
     }
 }
 
@@ -305,7 +316,7 @@ impl Asked<'_> {
 const SHOWN: usize = 3;
 
 /// What the app will be able to do: every permission of high impact, and as many others as [`SHOWN`] allows. The rest is folded.
-fn permissions(step: &Step<'_>, nested: bool, number: usize) -> Markup {
+fn permissions(step: &Step<'_>, nested: bool) -> Markup {
     let of_kind = |kind| {
         let all = step.permissions.iter().flat_map(|resource| resource.permissions.iter().map(move |permission| (resource, permission)));
         all.filter(move |(_, permission)| permission.kind == kind && permission.need != Need::Forbidden)
@@ -324,9 +335,8 @@ fn permissions(step: &Step<'_>, nested: bool, number: usize) -> Markup {
     };
     let list = |asked: &[&Asked<'_>]| html! { ul.list { @for asked in asked { (line(step, asked, mixed)) } } };
     html! {
-        section aria-labelledby={ "can-" (number) } {
-            @let id = format!("can-{number}");
-            @if nested { h3 id=(id) { (INVITATION.text("can-do")) } } @else { h2 id=(id) { (INVITATION.text("can-do")) } }
+        section {
+            @if nested { h3 { (INVITATION.text("can-do")) } } @else { h2 { (INVITATION.text("can-do")) } }
             (list(&shown))
             @if !folded.is_empty() {
                 details.rest {
@@ -351,7 +361,7 @@ fn line(step: &Step<'_>, asked: &Asked<'_>, mixed: bool) -> Markup {
     let is_optional = permission.need == Need::Optional;
     let may_be_absent = is_optional && !step.asked_by_name;
     html! {
-        li data-permission=(permission.kind.name()) {
+        li {
             (Icon::of_permission(&permission.value))
             div {
                 @match (&plain, shown) {
@@ -437,13 +447,16 @@ fn genuine(page: &InvitationPage<'_>) -> Markup {
                     @if let Some(reference) = page.reference { " " (INVITATION.text("genuine-reference").with("reference", reference)) }
                 }
                 li { (next_page) }
-                li { (names_app.fill(names)) }
+                li {
+                    (names_app.fill(names))
+                    @if page.steps.iter().any(|step| step.publisher.is_none()) { " " (INVITATION.text("publisher-shown")) }
+                }
                 @if page.organisation.is_some() { li { (INVITATION.text("genuine-organisation").fill(names)) } }
                 li { (INVITATION.text("genuine-password")) }
                 @for step in &page.steps {
                     @let names = Names { app: Some(step.app), ..names };
                     li {
-                        (step.publisher.map_or_else(|| INVITATION.text("publisher-shown"), shown_as).fill(names)) " "
+                        @if let Some(publisher) = step.publisher { (shown_as(publisher).fill(names)) " " }
                         (INVITATION.text("application-id").with("id", html! { code { (step.client_id) } }).fill(names))
                     }
                 }

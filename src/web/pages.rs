@@ -192,9 +192,7 @@ impl Render for Icon {
             Self::ApprovedInPart => "M3.5 13l3.5 3.5 6-7M14 16h6.5",
             Self::Waiting => "M12 6.5V12l3.5 2.5M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0z",
             Self::YourMove => "M15.5 8a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0zM5 20c.7-4 3.5-6 7-6s6.3 2 7 6",
-            Self::TheirMove => {
-                "M12.5 9a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0zM2.5 20c.6-3.6 3.2-5.5 6.5-5.5s5.9 1.9 6.5 5.5M16 5.8a3.5 3.5 0 0 1 0 6.4M18.5 15.2c1.7.8 2.7 2.4 3 4.8"
-            }
+            Self::TheirMove => "M12 9a3 3 0 1 1-6 0 3 3 0 0 1 6 0zM3 20a6 6 0 0 1 12 0M16 6a3 3 0 0 1 0 6M18 15a6 6 0 0 1 3 5",
             Self::OurFault => "M14.5 6.5a4 4 0 0 1 5-1l-2.5 2.5 1 2 2.5.5a4 4 0 0 1-5.5 2l-7 7-3-3 7-7a4 4 0 0 1 2.5-3z",
             Self::Removed => "M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0zM8 12h8",
             Self::Start => "M4 12h15M13 6l6 6-6 6",
@@ -203,7 +201,7 @@ impl Render for Icon {
             Self::Key => "M12 15a4 4 0 1 1-8 0 4 4 0 0 1 8 0zM11 12l8-8M16 7l3 3",
             Self::Alarm => "M12 9v5M12 17v.1M12 3.5l9.5 17h-19z",
         };
-        html! { svg viewBox="0 0 24 24" aria-hidden="true" focusable="false" { path d=(path) {} } }
+        html! { svg viewBox="0 0 24 24" aria-hidden="true" { path d=(path) {} } }
     }
 }
 

@@ -95,7 +95,7 @@ async fn the_page_explains_the_request_without_a_call() {
         "Northwind Managed Services",
         "Northwind Mail Backup",
         "Contoso GmbH",
-        "Mail.Read",
+        "Reads all mail in every mailbox",
         "Read mail in all mailboxes",
         "Privileged Role Administrator",
         "Global Administrator",

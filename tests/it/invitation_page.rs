@@ -604,7 +604,7 @@ fn a_chain_lists_its_steps_in_order_and_opens_the_first() {
     let steps: Vec<_> = all(&document, "input[name=step]").iter().map(|field| field.value().attr("value").unwrap().to_owned()).collect();
     assert_eq!(steps, ["mail-sync", "apple"]);
     let headings: Vec<String> = all(&document, ".steps summary h2").iter().map(|heading| heading.text().collect()).collect();
-    assert_eq!(headings, ["1. Fabrikam Mail Sync", "2. Apple Internet Accounts"]);
+    assert_eq!(headings, ["1 Fabrikam Mail Sync", "2 Apple Internet Accounts"]);
     let open: Vec<bool> = all(&document, ".steps > details").iter().map(|step| step.value().attr("open").is_some()).collect();
     assert_eq!(open, [true, false]);
     let buttons: Vec<String> = all(&document, "button").iter().map(|button| button.text().collect()).collect();

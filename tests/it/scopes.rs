@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use entra_consent::consent::ids::ResourceId;
+use entra_consent::consent::permission_table::{self, PermissionKind};
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
 use entra_consent::installation::NoLink;
 use entra_consent::token::Subject;
@@ -82,8 +84,12 @@ async fn what_is_expected_is_asked_for_by_name_shown_and_granted_and_nothing_els
     assert_eq!(scope(&link), expected);
 
     let all = ["Calendars.Read", "IMAP.AccessAsUser.All", "Mail.Send", "offline_access"];
-    assert_eq!(texts(&page.body, "[data-permission] .value"), words(&all));
-    assert!(page.text().contains("(not required)") && !page.text().contains("may be listed"), "{}", page.text());
+    let line = |value: &&str| {
+        let resource = if value.starts_with("IMAP") { ResourceId::EXCHANGE_ONLINE } else { ResourceId::GRAPH };
+        permission_table::by_value(resource, PermissionKind::Delegated, value).unwrap().consent_line.to_owned()
+    };
+    assert_eq!(texts(&page.body, "q"), all.iter().map(line).collect());
+    assert!(page.text().contains("Optional.") && !page.text().contains("Microsoft may show"), "{}", page.text());
     let at_microsoft = stage.get(link.as_str()).await;
     assert_eq!(at_microsoft.status, StatusCode::OK);
     let lines = texts(&at_microsoft.body, "main > ul > li");
@@ -104,7 +110,7 @@ async fn without_scopes_the_page_shows_the_registrations_extras() {
         stage.grant(demo::CONTOSO, READER);
         let (page, link) = invited(&stage).await;
         assert!(scope(&link).ends_with("/.default"), "{link}");
-        assert!(page.text().contains("(may be listed; not required)"), "{}", page.text());
+        assert!(page.text().contains("Optional. Microsoft may show"), "{}", page.text());
         let answer = stage.decide(&link, demo::CONTOSO, UserRole::Administrator, "accept").await;
         let callback = answer.headers()["location"].to_str().unwrap().to_owned();
         assert_eq!(stage.open(&callback).await.outcome(), "granted_in_part");

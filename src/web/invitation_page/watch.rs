@@ -95,7 +95,7 @@ fn to_the_approval(page: &WatchPage<'_>) -> Markup {
             (copyable(page.consent_url.as_str()))
         }
         p.quiet {
-            (must_name.fill(result.names())) " " (INVITATION.text("publisher-shown").fill(result.names()))
+            (must_name.fill(result.names())) " " (INVITATION.text("publisher-shown"))
         }
     }
 }
