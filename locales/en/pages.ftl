@@ -32,20 +32,20 @@ roles-any = Global Administrator, Privileged Role Administrator, Cloud Applicati
 # Parts of result pages.
 
 approval-of = Approval of { $app }
-can-change-once-fixed = This result can still change once that has been set right.
-can-change-soon = Changes at Microsoft take some minutes to show everywhere, so this result can still change.
+can-change-once-fixed = This result can still change once that is fixed.
+can-change-soon = Microsoft needs some minutes to show a change everywhere, so this result can still change.
 reported-by-page = Microsoft's page reported { $code }: { $meaning }
 reported-to-check = Microsoft answered our check with { $code }: { $meaning }
 
-account-heading = Try again with the right account
-account-private-window = Open the same link in a private window (also called InPrivate or Incognito). Copy this address:
-account-sign-out-first = Or sign out first. This signs you out of Microsoft 365 in every tab of this browser, Outlook and Teams included, so save what you have open there.
-account-sign-out = Sign out at Microsoft
-account-after-sign-out = Afterwards, { $link }.
-account-or = Or { $link } and choose another account there.
-account-link-here = open the link in this window
-account-link-again = open the link again
-account-partner = If you manage this organisation as a partner (GDAP): an account of your own company often does not work here. Use an account of the organisation itself, or grant { $app } with your partner tools and tell { $operator }.
+try-again = Open the link again
+try-again-as-admin = Try again with an administrator account
+try-again-private-window = To choose another account, right-click the button (or press and hold it) and open it in a private window.
+try-again-ask = If you no longer have the link, ask { $operator }: { $support }.
+sign-out-first = The browser keeps choosing the wrong account
+sign-out-everywhere = Sign out at Microsoft, then try again. This signs you out of Microsoft 365 in every tab of this browser, Outlook and Teams included, so save your work there first.
+sign-out = Sign out at Microsoft
+partner = You manage this organisation as a partner (GDAP)
+partner-account = An account of your own company often does not work here. Use an account of the organisation itself, or approve { $app } with your partner tools and tell { $operator }.
 
 chain-line = { $chain }: { $progress }
 chain-progress = { $done } of { $total } approved

@@ -39,7 +39,7 @@ fn reported<'p>(installation: &'p Installation, shown: &'p Shown<'_>) -> ReportS
     ReportStep {
         id: view.app.profile.id.as_str(),
         app: &view.app.profile.name,
-        result: (!nothing).then(|| ResultPage { unopened, ..shown.page() }),
+        result: (!nothing).then(|| ResultPage { unopened, already_approved: false, ..shown.page() }),
         checked: view.check.is_some() && unverified.is_none(),
         awaits_verifier: shown.awaits_verifier(),
         verifier: unverified.filter(waits).and_then(|_| installation.config.verifier_of(view.app)).map(|verifier| &*verifier.profile.name),

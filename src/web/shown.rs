@@ -12,7 +12,7 @@ use super::words::{self, CodeFrom};
 use crate::approval::ApprovalView;
 use crate::consent::finding::Obstacle;
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Binding, Outcome, Owner, Queued, ResourceId, Verdict, aadsts};
+use crate::consent::{Binding, Claim, Outcome, Owner, Queued, ResourceId, Verdict, aadsts};
 use crate::installation::{Informed, Installation};
 
 /// The delay in seconds before each automatic check of a waiting page. After the last check, the page only offers a button.
@@ -159,7 +159,7 @@ impl<'a> Shown<'a> {
             age: timed.map(|timed| self.installation.clock.since(timed.at)),
             provisional: outcome.can_change(self.age()),
             check_again_href: (self.can_be_checked() && *outcome != Outcome::Granted).then_some(CHECK_AGAIN),
-            again_href: invitation.as_deref().filter(|_| astray),
+            again_href: invitation.as_deref().filter(|_| state.binding == Binding::Browser),
             sign_out_href: astray.then_some(&self.sign_out),
             chain: chain.as_ref().map(|progress| {
                 let total = progress.chain.steps.len();
@@ -168,6 +168,7 @@ impl<'a> Shown<'a> {
             }),
             closing: self.closing(),
             verified_later: self.is_verified_later(),
+            already_approved: state.claim == Claim::NoFlag && outcome.was_complete(),
             reference: state.expectation.reference.as_ref().map(|reference| reference.as_str()),
             address: address.as_deref(),
             record_id: Some(&self.ticket),

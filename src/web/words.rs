@@ -14,7 +14,7 @@ use http::StatusCode;
 
 pub use self::causes::CodeFrom;
 pub(crate) use self::causes::{Because, watch_words, words_because};
-pub(crate) use self::outcomes::{confirmed_later, not_arranged, seen_for_everybody, unopened, words};
+pub(crate) use self::outcomes::{already, confirmed_later, not_arranged, seen_for_everybody, unopened, words};
 pub(crate) use self::permissions::permission_words;
 pub(in crate::web) use self::text::{Argument, INVITATION, LETTERS, OUTCOMES, PAGES};
 pub(crate) use self::text::{Names, PageText};

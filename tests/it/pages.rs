@@ -335,6 +335,50 @@ fn an_organisation_is_named_only_where_it_is_given_and_as_whose_word_it_is() {
     }
 }
 
+#[test]
+fn the_same_link_is_a_button_where_another_attempt_helps() {
+    use Outcome::{
+        BlockedByPolicy, Declined, GrantedInPart, NotAnAdmin, NotFound, Pending, Reduced, Revoked, Unknown, WrongAccount, WrongTenant,
+    };
+    let (texts, url) = (Texts::plain(), privacy());
+    let primary = [GrantedInPart, NotFound, Declined, NotAnAdmin, WrongAccount, Unknown, WrongTenant, Revoked, Reduced];
+    for outcome in Outcome::ALL {
+        let page = ResultPage { code: None, provisional: false, missing_resource: None, ..full(*outcome, &texts, &[], &url) };
+        let given = ResultPage { again_href: Some("/i/again"), ..page.clone() };
+        let document = parse(&result(&given).into_string());
+        let offered = primary.contains(outcome) || [BlockedByPolicy, Pending].contains(outcome);
+        assert_eq!(all(&document, ".cta a[href='/i/again']").len(), usize::from(offered), "{outcome:?}");
+        assert_eq!(!all(&document, "a.primary[href='/i/again']").is_empty(), primary.contains(outcome), "{outcome:?}");
+        assert!(all(&document, "a.primary").len() <= 1, "{outcome:?}");
+        assert_eq!(result_json(&given)["again"].is_string(), offered, "{outcome:?}");
+        // Another browser gets no link, but a person to ask.
+        let document = parse(&result(&page).into_string());
+        assert_eq!(text_of(&document).contains("If you no longer have the link, ask Fabrikam IT: help@"), offered, "{outcome:?}");
+    }
+    let set_up = ResultPage {
+        code: Some(reported("AADSTS650052", CodeFrom::Callback)),
+        again_href: Some("/i/again"),
+        ..full(Outcome::AppMisconfigured, &texts, &[], &url)
+    };
+    assert_eq!(all(&parse(&result(&set_up).into_string()), "a.primary[href='/i/again']").len(), 1);
+    let soon = ResultPage { again_href: Some("/i/again"), refresh: None, ..full(GrantedInPart, &texts, &[], &url) };
+    assert_eq!(text_of_all(&soon, "a.primary"), ["Check again"]);
+}
+
+#[test]
+fn an_approval_that_was_there_says_that_nothing_changed() {
+    let (texts, url) = (Texts::plain(), privacy());
+    for outcome in Outcome::ALL {
+        let page = ResultPage { already_approved: true, ..full(*outcome, &texts, &[], &url) };
+        let says = text_of(&parse(&result(&page).into_string())).contains("we did not send you to Microsoft");
+        assert_eq!(says, matches!(outcome, Outcome::Granted | Outcome::GrantedInExcess), "{outcome:?}");
+    }
+}
+
+fn text_of_all(page: &ResultPage<'_>, selector: &str) -> Vec<String> {
+    all(&parse(&result(page).into_string()), selector).iter().map(|element| element.text().collect()).collect()
+}
+
 /// The text nodes of the body that contain foreign text.
 fn marked_nodes(document: &Html) -> Vec<(String, Vec<String>)> {
     let body = all(document, "body")[0];

@@ -15,20 +15,13 @@ const ASKS: [&str; 8] = ["copy", "paste", "drag", "read out", "retype", "dictate
 const WANTED: [&str; 4] = ["address", "link", "token", "code"];
 
 /// The breaches that are left. A text that is corrected leaves this list, and no text joins it.
-const LEFT: [(&str, &str); 13] = [
-    ("copy", "Copy this address:"),
-    ("copy", "Open the link again from the original message, or copy it whole into the address line of your browser."),
-    ("copy", "next_step: Open the link again from the original message, or copy it whole into the address line of your browser."),
+const LEFT: [(&str, &str); 6] = [
     ("must", "It must be at  and name  and its publisher ()."),
     ("must", "It must be at  and name ."),
     ("must", "It must be at https://localhost/ and name Apple Internet Accounts."),
     ("must", "The app is registered as public, so it must not send a credential."),
     ("must", "The password must be changed in your organisation's own directory."),
     ("must", "both must be the client id."),
-    ("send us", "Send us the code: we need to look at this ourselves."),
-    ("send us", "if it happens again, send us the code and the time."),
-    ("send us", "if it happens again, send us the code."),
-    ("send us", "if it stays, send us the code and the time."),
 ];
 
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {

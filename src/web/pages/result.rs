@@ -4,9 +4,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::result_page::{Closing, ResultPage};
-use super::sections::{
-    chain_line, check_again, closing, details, facts, lists, lists_of, meaning, reloading, right_account, users_approval,
-};
+use super::sections::{chain_line, check_again, closing, details, facts, lists, lists_of, meaning, reloading, try_again, users_approval};
 use super::{Icon, Moment, PageMarks, next_section, shell, verdict};
 use crate::consent::outcome::{Severity, Tone};
 use crate::consent::permissions::NamedPermission;
@@ -27,12 +25,12 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         p.lead { (words.sentence.fill(names)) }
         (meaning(page))
         (next_section(words.turn, &words.next, words.hint.as_ref(), page.afterwards_if_granted(), names))
-        (right_account(page))
+        (try_again(page, &words))
         (users_approval(page))
         (chain_line(page.chain))
         // If Microsoft owns the next step, the text of that step already says this.
         @if page.provisional && !page.shows_no_result() && words.turn != Owner::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
-        (check_again(page))
+        (check_again(page, &words))
         (lists(page, false))
         (facts(page))
         (details(page))
@@ -98,7 +96,7 @@ pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: &Words) -> Va
         "looked_at": page.looked_at.and_then(Moment::of).map(|moment| moment.machine),
         "age_seconds": page.age.map(|age| age.as_secs()),
         "refresh_after_seconds": page.refresh.map(|plan| plan.seconds),
-        "again": page.again_href,
+        "again": page.again_href.filter(|_| page.can_try_again(words)),
         "sign_out": page.sign_out_href,
         "chain": page.chain.map(|chain| json!({ "name": chain.name, "done": chain.done, "total": chain.total })),
         "reference": page.reference,

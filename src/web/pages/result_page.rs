@@ -142,9 +142,9 @@ pub struct ResultPage<'a> {
     pub refresh: Option<RefreshPlan>,
     /// Where the reader can start a check: a path on our host.
     pub check_again_href: Option<&'a str>,
-    /// The complete address of the invitation, for another window. Set for [`Outcome::WrongTenant`] and [`Outcome::WrongAccount`].
+    /// The complete address of the invitation, only for the browser that pressed its button. See [`Self::can_try_again`].
     pub again_href: Option<&'a str>,
-    /// Microsoft's sign-out page. Set for the same outcomes as `again_href`.
+    /// Microsoft's sign-out page. Set if another account can help.
     pub sign_out_href: Option<&'a Url>,
     /// The chain that the approval is part of.
     pub chain: Option<ChainLine<'a>>,
@@ -154,6 +154,8 @@ pub struct ResultPage<'a> {
     pub verified_later: bool,
     /// No callback arrived, so no record shows an action of the reader.
     pub unopened: bool,
+    /// The button found the app approved, and so did not lead to Microsoft.
+    pub already_approved: bool,
     /// The operator's reference for this customer.
     pub reference: Option<&'a str>,
     /// The id of this visit in the records. Not set for damaged links, because all of them get the same answer.
@@ -198,6 +200,7 @@ impl<'a> ResultPage<'a> {
             closing: Closing::Nothing,
             verified_later: false,
             unopened: false,
+            already_approved: false,
             reference: None,
             address: None,
             record_id: None,
@@ -223,12 +226,33 @@ impl<'a> ResultPage<'a> {
             // The sentence does not name this tenant, because the callback can name any.
             words.hint = Some(OUTCOMES.text("other-tenant-hint"));
         }
-        if self.unopened { words::unopened(words) } else { words }
+        if self.may_still_arrive() {
+            words.next = words.next.variant("soon");
+        }
+        match self {
+            Self { unopened: true, .. } => words::unopened(words),
+            Self { already_approved: true, .. } => words::already(words),
+            _ => words,
+        }
     }
 
     /// Whether no check has run yet, so that the page has no result to show.
     pub(super) fn shows_no_result(&self) -> bool {
         self.verified_later && self.outcome == Outcome::Pending
+    }
+
+    /// Whether Microsoft's replicas may still lack permissions that were approved.
+    pub(super) fn may_still_arrive(&self) -> bool {
+        self.outcome == Outcome::GrantedInPart && self.provisional
+    }
+
+    /// Whether another attempt with the same invitation can help.
+    pub(super) fn can_try_again(&self, words: &Words) -> bool {
+        match self.outcome {
+            Outcome::ApprovalRequested | Outcome::OperatorFault | Outcome::Unavailable | Outcome::ReportedUnverified => false,
+            Outcome::AppMisconfigured => words.asks_reader(),
+            outcome => outcome.facts().approving_helps,
+        }
     }
 
     pub(in crate::web) fn afterwards_if_granted(&self) -> Option<&'a str> {

@@ -3,7 +3,7 @@
 use maud::{Markup, Render as _, html};
 
 use super::result_page::{ChainLine, Closing, NamedBy, ResultPage};
-use super::{Ago, Moment, copyable, opens_as_page};
+use super::{Ago, Moment, opens_as_page};
 use crate::consent::permission_table::PermissionKind;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, Right};
@@ -33,34 +33,34 @@ pub(in crate::web) fn users_approval(page: &ResultPage<'_>) -> Markup {
     html! { @if let Some(known) = known { p.users data-users-may-approve=(known.name()) { (known.words()) } } }
 }
 
-/// How to open the same link with another account: in a private window, or after signing out.
-pub(super) fn right_account(page: &ResultPage<'_>) -> Markup {
+/// The same invitation again, as the primary button if the next step is the reader's. Without it, the page says who to ask.
+pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
     let names = page.names();
-    let sign_out = page.sign_out_href.filter(|url| opens_as_page(url));
-    let open_here = html! {
-        @if let Some(address) = page.again_href { a href=(address) { (PAGES.text("account-link-here")) } } @else { (PAGES.text("account-link-again")) }
-    };
     let other_account = matches!(page.outcome, Outcome::WrongTenant | Outcome::WrongAccount);
+    let as_admin = other_account || page.outcome == Outcome::NotAnAdmin;
+    let primary = words.asks_reader() && !page.may_still_arrive();
     html! {
-        @if page.again_href.is_some() || sign_out.is_some() {
-            section.account aria-labelledby="account" {
-                h2 #account { (PAGES.text("account-heading")) }
+        @if page.can_try_again(words) {
+            div.cta {
                 @if let Some(address) = page.again_href {
-                    p { (PAGES.text("account-private-window")) }
-                    (copyable(address))
-                }
-                @if let Some(url) = sign_out {
-                    p { (PAGES.text("account-sign-out-first")) }
-                    p { a.button href=(url) target="_blank" rel="noopener noreferrer" { (PAGES.text("account-sign-out")) } }
-                    p { (PAGES.text("account-after-sign-out").with("link", open_here)) }
+                    p { a.button.primary[primary] href=(address) { (PAGES.text(if as_admin { "try-again-as-admin" } else { "try-again" })) } }
+                    @if other_account { p.quiet { (PAGES.text("try-again-private-window")) } }
                 } @else {
-                    p { (PAGES.text("account-or").with("link", open_here)) }
+                    p.quiet { (PAGES.text("try-again-ask").fill(names)) }
                 }
             }
         }
+        @if let Some(url) = page.sign_out_href.filter(|url| opens_as_page(url)) {
+            details {
+                summary { (PAGES.text("sign-out-first")) }
+                p { (PAGES.text("sign-out-everywhere")) }
+                p { a.button href=(url) target="_blank" rel="noopener noreferrer" { (PAGES.text("sign-out")) } }
+            }
+        }
         @if other_account {
-            p.quiet.partner {
-                (PAGES.text("account-partner").fill(names))
+            details.partner {
+                summary { (PAGES.text("partner")) }
+                p { (PAGES.text("partner-account").fill(names)) }
             }
         }
     }
@@ -94,10 +94,11 @@ pub(super) fn reloading(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-pub(super) fn check_again(page: &ResultPage<'_>) -> Markup {
+pub(super) fn check_again(page: &ResultPage<'_>, words: &Words) -> Markup {
+    let primary = words.asks_reader() && (page.may_still_arrive() || !(page.can_try_again(words) && page.again_href.is_some()));
     html! {
         @if page.refresh.is_none() && let Some(href) = page.check_again_href {
-            p.again { a.button href=(href) { (PAGES.text("check-again")) } }
+            p.again { a.button.primary[primary] href=(href) { (PAGES.text("check-again")) } }
         }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         Outcome::AppMisconfigured if because.missing_resource.is_some() => {
             return Words {
                 turn: Owner::Visitor,
+                tone: Tone::Act,
+                title: OUTCOMES.text("missing-resource-title"),
                 sentence: OUTCOMES.text("missing-resource-sentence"),
                 next: OUTCOMES.text("missing-resource-next"),
                 ..words

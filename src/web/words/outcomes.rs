@@ -34,6 +34,11 @@ pub(crate) fn unopened(words: Words) -> Words {
     Words { sentence: words.sentence.variant("unopened"), ..words }
 }
 
+/// The words after a press of the button that found the app approved, and so did not lead to Microsoft.
+pub(crate) fn already(words: Words) -> Words {
+    Words { title: words.title.variant("already"), sentence: words.sentence.variant("already"), ..words }
+}
+
 /// The words for an outcome. A test checks that every outcome has its words.
 pub(crate) fn words(outcome: Outcome) -> Words {
     let key = |part| format!("outcome-{}-{part}", outcome.name().replace('_', "-"));

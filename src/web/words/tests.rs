@@ -73,7 +73,7 @@ fn nobody_is_alarmed_by_an_outcome_and_our_faults_are_called_ours() {
         }
     }
     for ours in [Outcome::OperatorFault, Outcome::TenantNotFound, Outcome::AppMisconfigured] {
-        assert!(plain(&words(ours).sentence).starts_with("This is not your doing"));
+        assert!(plain(&words(ours).sentence).starts_with("You did nothing wrong"));
         assert_eq!((words(ours).tone, words(ours).turn), (Tone::Ours, Owner::Operator));
     }
 }
@@ -143,9 +143,9 @@ fn a_missing_resource_is_named() {
 #[test]
 fn a_name_that_looks_like_a_placeholder_stays_a_name() {
     let names = Names { operator: "{ $app }", app: Some("{operator}{<"), ..NAMES };
-    let text = PAGES.text("account-partner");
-    assert!(text.plain(names).ends_with("grant {operator}{< with your partner tools and tell { $app }."));
-    let page = "grant <bdi>{operator}{&lt;</bdi> with your partner tools and tell <bdi>{ $app }</bdi>.";
+    let text = PAGES.text("partner-account");
+    assert!(text.plain(names).ends_with("approve {operator}{< with your partner tools and tell { $app }."));
+    let page = "approve <bdi>{operator}{&lt;</bdi> with your partner tools and tell <bdi>{ $app }</bdi>.";
     assert!(text.fill(names).into_string().ends_with(page));
 }
 
@@ -155,7 +155,7 @@ fn a_name_ends_no_isolation_and_replaces_no_markup() {
     let text = PAGES.text("reported-by-page").with("code", code).with("meaning", "\u{2069}a\u{2068}\u{fdd0}<");
     let expected = "Microsoft's page reported <bdi><code>AADSTS1</code></bdi>: <bdi>\u{fffd}a\u{fffd}\u{fffd}&lt;</bdi>";
     assert_eq!(text.fill(NAMES).into_string(), expected);
-    assert!(!PAGES.text("account-partner").plain(NAMES).contains(['\u{2068}', '\u{2069}']));
+    assert!(!PAGES.text("partner-account").plain(NAMES).contains(['\u{2068}', '\u{2069}']));
 }
 
 #[test]
