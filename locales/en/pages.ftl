@@ -86,7 +86,7 @@ closing-informed = { $operator } has been informed.
 closing-being-informed = { $operator } is being informed.
 closing-in-records = { $operator } can see this in its records.
 
-details-heading = Details for { $operator }
+details-heading = Details for support
 details-outcome = Outcome
 details-code = Microsoft's code
 details-code-by-browser = { $code } (came with the browser)
@@ -95,6 +95,7 @@ details-trace-id = Microsoft's trace id
 details-correlation-id = Microsoft's correlation id
 details-reference = Reference
 details-record = Record
+details-time = Time
 
 # Notices: answers without an outcome.
 

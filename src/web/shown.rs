@@ -156,6 +156,7 @@ impl<'a> Shown<'a> {
                 UsersMayApprove::of(policy, companion.users_may_approve)
             }),
             looked_at: timed.map(|timed| timed.at),
+            came_back_at: Some(crate::env::moment(state.callback_at)),
             age: timed.map(|timed| self.installation.clock.since(timed.at)),
             provisional: outcome.can_change(self.age()),
             check_again_href: (self.can_be_checked() && *outcome != Outcome::Granted).then_some(CHECK_AGAIN),

@@ -58,8 +58,8 @@ impl Words {
     pub(in crate::web) fn asks_reader(&self) -> bool {
         match self.turn {
             Owner::Visitor | Owner::Admin => true,
-            Owner::Operator | Owner::Nobody => self.tone == Tone::Act,
-            Owner::Organisation | Owner::AppOwner | Owner::Microsoft => false,
+            Owner::Operator | Owner::Nobody | Owner::Microsoft => self.tone == Tone::Act,
+            Owner::Organisation | Owner::AppOwner => false,
         }
     }
 }

@@ -298,7 +298,8 @@ fn a_reader_with_a_next_step_is_not_sent_away() {
                 let leaves = text_of(&document).contains("close this page");
                 let said = !matches!(closing, Closing::Nothing | Closing::PleaseReload);
                 // Another party owns the next step, but the page asks the reader to open the link again or to ask for a new one.
-                let asks = ["nobody", "operator"].contains(&turn.as_str()) && asks_reader(outcome);
+                let waits_to_retry = turn == "microsoft" && outcome == Outcome::BlockedByPolicy;
+                let asks = ["nobody", "operator", "microsoft"].contains(&turn.as_str()) && asks_reader(outcome) || waits_to_retry;
                 let elsewhere = ["nobody", "operator", "microsoft"].contains(&turn.as_str()) && !asks;
                 assert_eq!(leaves, said && elsewhere, "{outcome:?} {closing:?} {turn}");
                 assert_eq!(text_of(&parse(&html(chain(None)))).contains("close this page"), leaves, "{outcome:?}");
@@ -377,6 +378,21 @@ fn an_approval_that_was_there_says_that_nothing_changed() {
 
 fn text_of_all(page: &ResultPage<'_>, selector: &str) -> Vec<String> {
     all(&parse(&result(page).into_string()), selector).iter().map(|element| element.text().collect()).collect()
+}
+
+#[test]
+fn the_details_for_support_are_one_block_that_keys_reach() {
+    let (texts, url) = (Texts::plain(), privacy());
+    for outcome in Outcome::ALL {
+        let page = ResultPage { again_href: Some("/i/again"), address: Some("/r/token"), ..full(*outcome, &texts, &[], &url) };
+        let block = text_of_all(&page, "details.support pre[tabindex='0']").concat();
+        let lines: Vec<&str> = block.lines().map(|line| line.split_once(": ").unwrap().1).collect();
+        let [code, record] = ["AADSTS53003 (answered to our check)", "6f1c1f0e-0d0a-4a36-9f64-0d1c9a0b7b11"];
+        let [correlation, trace] = [2, 1].map(|id| TraceId::from_u128(id).to_string());
+        assert_eq!(lines, [outcome.name(), code, record, "T-20261120-7", "2026-11-20T13:03:22Z", &correlation, &trace]);
+        let sends = text_of_all(&page, ".next").concat().contains("details for support below");
+        assert!(!sends || text_of_all(&page, "details[open] pre").len() == 1, "{outcome:?}");
+    }
 }
 
 /// The text nodes of the body that contain foreign text.

@@ -58,8 +58,8 @@ fn texts() -> BTreeSet<String> {
 /// A line of a golden: a block of a page, or a field of its JSON. The operator reads some of the fields.
 fn of_golden(line: &str) -> Option<String> {
     let field = line.split(": ").next()?.rsplit('.').next()?;
-    // The name of an outcome is a value of the block of details.
-    let is_name = line.contains('_') && !line.contains(' ');
+    // The block of details has the name of the outcome.
+    let is_name = line.contains('_') && !line.contains(' ') || line.starts_with("Outcome: ");
     (!line.starts_with("== ") && !is_name && !["summary", "for_operator"].contains(&field)).then(|| line.to_owned())
 }
 

@@ -134,6 +134,8 @@ pub struct ResultPage<'a> {
     pub users_may_approve: Option<UsersMayApprove>,
     /// The time of the last check at Microsoft.
     pub looked_at: Option<OffsetDateTime>,
+    /// The time of the callback, or of the press that needed none.
+    pub came_back_at: Option<OffsetDateTime>,
     /// How old the last check at Microsoft is.
     pub age: Option<Duration>,
     /// Whether another check can change the outcome.
@@ -190,6 +192,7 @@ impl<'a> ResultPage<'a> {
             optional_absent: &[],
             users_may_approve: None,
             looked_at: None,
+            came_back_at: None,
             age: None,
             provisional: false,
             refresh: None,

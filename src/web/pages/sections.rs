@@ -203,38 +203,26 @@ pub(in crate::web) fn closing(page: &ResultPage<'_>, words: &Words) -> Markup {
     html! { p.closing { @if may_close { (PAGES.text("closing-may-close")) " " } (told.fill(page.names())) } }
 }
 
+/// What support asks for, as one block that a reader can select, without an address or a token.
 pub(in crate::web) fn details(page: &ResultPage<'_>) -> Markup {
+    let line = |label, value: Markup| html! { (label) ": " (value) "\n" };
+    let time = page.looked_at.or(page.came_back_at).and_then(Moment::of);
     html! {
-        details {
-            summary { (PAGES.text("details-heading").fill(page.names())) }
-            dl {
-                dt { (PAGES.text("details-outcome")) }
-                dd { code { (page.outcome.name()) } }
+        details.support open[matches!(page.outcome, Outcome::AppMisconfigured | Outcome::BlockedByPolicy | Outcome::Unknown)] {
+            summary { (PAGES.text("details-heading")) }
+            pre tabindex="0" {
+                (line(PAGES.text("details-outcome"), html! { code { (page.outcome.name()) } }))
                 @if let Some(reported) = page.code {
-                    dt { (PAGES.text("details-code")) }
-                    dd {
-                        (PAGES.text(match reported.from {
-                            CodeFrom::Callback => "details-code-by-browser",
-                            CodeFrom::Check => "details-code-to-check",
-                        }).with("code", html! { code { (reported.code) } }))
-                    }
+                    (line(PAGES.text("details-code"), PAGES.text(match reported.from {
+                        CodeFrom::Callback => "details-code-by-browser",
+                        CodeFrom::Check => "details-code-to-check",
+                    }).with("code", html! { code { (reported.code) } }).render()))
                 }
-                @if let Some(id) = page.trace_id {
-                    dt { (PAGES.text("details-trace-id")) }
-                    dd { code { (id) } }
-                }
-                @if let Some(id) = page.correlation_id {
-                    dt { (PAGES.text("details-correlation-id")) }
-                    dd { code { (id) } }
-                }
-                @if let Some(reference) = page.reference {
-                    dt { (PAGES.text("details-reference")) }
-                    dd { bdi { (reference) } }
-                }
-                @if let Some(id) = page.record_id {
-                    dt { (PAGES.text("details-record")) }
-                    dd { code { (id) } }
-                }
+                @if let Some(id) = page.record_id { (line(PAGES.text("details-record"), html! { code { (id) } })) }
+                @if let Some(reference) = page.reference { (line(PAGES.text("details-reference"), html! { bdi { (reference) } })) }
+                @if let Some(time) = time { (line(PAGES.text("details-time"), html! { code { (time.machine) } })) }
+                @if let Some(id) = page.correlation_id { (line(PAGES.text("details-correlation-id"), html! { code { (id) } })) }
+                @if let Some(id) = page.trace_id { (line(PAGES.text("details-trace-id"), html! { code { (id) } })) }
             }
         }
     }
