@@ -59,6 +59,7 @@ reloads-in = { $seconds ->
 reloads-stop = Stop reloading
 check-again = Check again
 
+list-granted = What the app can do now
 list-forbidden = Permissions that { $operator } does not want
 list-forbidden-note = Microsoft shows them as approved.
 list-missing = Missing permissions
@@ -85,6 +86,20 @@ closing-please-reload = Please reload this page in a minute: this is not your do
 closing-informed = { $operator } has been informed.
 closing-being-informed = { $operator } is being informed.
 closing-in-records = { $operator } can see this in its records.
+
+# The Microsoft Entra admin centre.
+centre = Microsoft Entra admin centre
+centre-open = Open the { $centre }.
+centre-apps = Under Entra ID, open Enterprise apps.
+centre-choose = Open All applications and choose { $name }.
+centre-undo = How to undo this
+centre-delete = To withdraw the approval, open Properties and choose Delete.
+centre-pause = To pause the app instead, open Properties, set "Enabled for users to sign in?" to No, and save.
+centre-enable = How to switch it on
+centre-properties = Open Properties, set "Enabled for users to sign in?" to Yes, and save.
+centre-decide = Where a reviewer decides
+centre-requests = Under Activity, open Admin consent requests.
+centre-review = Choose { $app } under My Pending, then review it.
 
 details-heading = Details for support
 details-outcome = Outcome

@@ -190,6 +190,14 @@ fn is_entry_of(resource: ResourceId, permission: &ExpectedPermission, granted: &
         }
 }
 
+/// Every permission that Microsoft showed as granted, in the order of lists, without those that give access to no data.
+pub(crate) fn granted(profile: &AppProfile, finding: &Finding) -> Vec<NamedPermission> {
+    let mut named: Vec<_> = all_granted(finding).iter().filter(|one| !is_harmless(one)).map(|one| named_granted(profile, one)).collect();
+    named.sort();
+    named.dedup();
+    named
+}
+
 fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
     let lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten().cloned();
     // A fresh token's roles are added only if the assignments are incomplete, because complete assignments already contain them.

@@ -11,6 +11,7 @@ use super::users_approval::UsersMayApprove;
 use super::words::{self, CodeFrom};
 use crate::approval::ApprovalView;
 use crate::consent::finding::Obstacle;
+use crate::consent::permissions::{self, NamedPermission};
 use crate::consent::profile::VerifyIn;
 use crate::consent::{Binding, Claim, Outcome, Owner, Queued, ResourceId, Verdict, aadsts};
 use crate::installation::{Informed, Installation};
@@ -38,6 +39,7 @@ pub(super) struct Shown<'a> {
     /// The name of the resource that is missing or disabled in the tenant.
     resource: Option<(String, ResourceId)>,
     sign_out: Url,
+    granted: Vec<NamedPermission>,
 }
 
 impl<'a> Shown<'a> {
@@ -57,6 +59,7 @@ impl<'a> Shown<'a> {
             ticket: view.state.ticket.to_string(),
             resource: resource.map(|resource| (name(resource), resource)),
             sign_out: view.app.endpoints.sign_out_url(),
+            granted: view.check.as_ref().map(|check| permissions::granted(&view.app.profile, &check.timed.finding)).unwrap_or_default(),
         }
     }
 
@@ -146,6 +149,7 @@ impl<'a> Shown<'a> {
             awaits_verifier: self.awaits_verifier(),
             trace_id,
             correlation_id,
+            granted: &self.granted,
             missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),
             unseen: assessment.map_or(&[], |assessment| &assessment.difference.unseen),
             unexpected: assessment.map_or(&[], |assessment| &assessment.difference.unexpected),

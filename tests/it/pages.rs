@@ -206,7 +206,9 @@ fn every_page_is_one_english_document_without_anything_active_or_external() {
         }
         for link in all(&document, "a") {
             let href = link.value().attr("href").unwrap();
+            let centre = href == "https://entra.microsoft.com/" && link.value().attr("rel") == Some("noopener noreferrer");
             let ours = href.starts_with("/r/")
+                || centre
                 || href.starts_with('?')
                 || (href == "https://example.com/privacy" && link.value().attr("rel") == Some("noreferrer"));
             assert!(ours, "{href}");
@@ -395,6 +397,25 @@ fn the_details_for_support_are_one_block_that_keys_reach() {
     }
 }
 
+#[test]
+fn a_granted_page_lists_what_the_app_can_do_and_how_to_undo_it() {
+    let (texts, url) = (Texts::plain(), privacy());
+    let granted = texts.permissions();
+    for outcome in Outcome::ALL {
+        let page = ResultPage { granted: &granted, ..full(*outcome, &texts, &[], &url) };
+        let can = text_of_all(&page, "[data-list=granted] li");
+        let undo = text_of_all(&page, "details.centre li").concat();
+        if *outcome == Outcome::Granted {
+            assert!(can.len() == 2 && can[0].starts_with("Reads") && can[0].contains("Mail.Read"), "{can:?}");
+            assert!(undo.contains("choose Fabrikam Mail Sync.") && undo.contains("choose Delete"), "{undo}");
+        } else {
+            assert!(can.is_empty() && undo.is_empty(), "{outcome:?}");
+        }
+        let opens = matches!(outcome, Outcome::Granted | Outcome::Disabled | Outcome::ApprovalRequested);
+        assert_eq!(text_of_all(&page, "a[href='https://entra.microsoft.com/']").len(), usize::from(opens), "{outcome:?}");
+    }
+}
+
 /// The text nodes of the body that contain foreign text.
 fn marked_nodes(document: &Html) -> Vec<(String, Vec<String>)> {
     let body = all(document, "body")[0];
@@ -463,9 +484,11 @@ proptest! {
 
     #[test]
     fn no_text_of_others_becomes_part_of_the_document(texts in hostile_texts(), outcome in prop::sample::select(Outcome::ALL)) {
-        prop_assert_eq!(skeleton(&full_page(outcome, &texts)), skeleton(&full_page(outcome, &Texts::plain())));
+        // A page has links to addresses that it knows, and words for permissions that it knows.
+        let plain = Texts { support: "the help desk".into(), resource: "Contoso API".into(), ..Texts::plain() };
+        prop_assert_eq!(skeleton(&full_page(outcome, &texts)), skeleton(&full_page(outcome, &plain)));
         for kind in NOTICES {
-            prop_assert_eq!(skeleton(&notice_page(kind, &texts)), skeleton(&notice_page(kind, &Texts::plain())));
+            prop_assert_eq!(skeleton(&notice_page(kind, &texts)), skeleton(&notice_page(kind, &plain)));
         }
     }
 }

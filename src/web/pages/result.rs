@@ -4,7 +4,9 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::result_page::{Closing, ResultPage};
-use super::sections::{chain_line, check_again, closing, details, facts, lists, lists_of, meaning, reloading, try_again, users_approval};
+use super::sections::{
+    admin_centre, chain_line, check_again, closing, details, facts, lists, lists_of, meaning, reloading, try_again, users_approval,
+};
 use super::{Icon, Moment, PageMarks, next_section, shell, verdict};
 use crate::consent::outcome::{Severity, Tone};
 use crate::consent::permissions::NamedPermission;
@@ -33,6 +35,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (check_again(page, &words))
         (lists(page, false))
         (facts(page))
+        (admin_centre(page, &words))
         (details(page))
         (closing(page, &words))
     };

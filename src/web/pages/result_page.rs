@@ -120,6 +120,8 @@ pub struct ResultPage<'a> {
     pub trace_id: Option<TraceId>,
     /// Microsoft's correlation id, for support requests.
     pub correlation_id: Option<TraceId>,
+    /// Granted permissions. Shown only for [`Outcome::Granted`].
+    pub granted: &'a [NamedPermission],
     /// Required permissions that a check showed to be absent.
     pub missing: &'a [NamedPermission],
     /// Required permissions that the check could not see.
@@ -185,6 +187,7 @@ impl<'a> ResultPage<'a> {
             awaits_verifier: false,
             trace_id: None,
             correlation_id: None,
+            granted: &[],
             missing: &[],
             unseen: &[],
             unexpected: &[],
@@ -256,6 +259,16 @@ impl<'a> ResultPage<'a> {
             Outcome::AppMisconfigured => words.asks_reader(),
             outcome => outcome.facts().approving_helps,
         }
+    }
+
+    /// Whether a service that the app needs is switched off.
+    pub(super) fn is_switched_off(&self) -> bool {
+        self.missing_resource.is_some()
+            && self.code.is_some_and(|reported| matches!(reported.entry.token, aadsts::Obstacle::ResourceDisabled(_)))
+    }
+
+    pub(super) fn granted_now(&self) -> &'a [NamedPermission] {
+        if self.outcome == Outcome::Granted { self.granted } else { &[] }
     }
 
     pub(in crate::web) fn afterwards_if_granted(&self) -> Option<&'a str> {

@@ -4,11 +4,11 @@ use maud::{Markup, Render as _, html};
 
 use super::result_page::{ChainLine, Closing, NamedBy, ResultPage};
 use super::{Ago, Moment, opens_as_page};
-use crate::consent::permission_table::PermissionKind;
+use crate::consent::permission_table::{self, PermissionKind};
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{Outcome, Owner, Right};
+use crate::consent::{Outcome, Owner, ResourceId, Right};
 use crate::installation::Informed;
-use crate::web::words::{CodeFrom, PAGES, PageText, Words};
+use crate::web::words::{self, CodeFrom, PAGES, PageText, Words};
 
 /// Most permissions that a page shows in one list. The list ends with the number of the others, and JSON contains all of them.
 const SHOWN: usize = 40;
@@ -110,10 +110,11 @@ pub(super) struct ShownPermissions<'a> {
     pub(super) permissions: &'a [NamedPermission],
 }
 
-pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [ShownPermissions<'a>; 5] {
+pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [ShownPermissions<'a>; 6] {
     let list = |name, heading, note, permissions| ShownPermissions { name, heading, note, permissions };
     let right = Right::to_see(page.unseen).map(|right| PAGES.text("list-unseen-note").with("permission", right.permission()));
     [
+        list("granted", PAGES.text("list-granted"), None, page.granted_now()),
         list("forbidden", PAGES.text("list-forbidden"), Some(PAGES.text("list-forbidden-note")), page.forbidden),
         list("missing", PAGES.text("list-missing"), None, page.missing),
         list("unseen", PAGES.text("list-unseen"), right, page.unseen),
@@ -126,13 +127,15 @@ pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [ShownPermissions<'a>; 5] {
 pub(in crate::web) fn lists(page: &ResultPage<'_>, nested: bool) -> Markup {
     let names = page.names();
     html! {
-        @for list in lists_of(page).iter().filter(|list| !list.permissions.is_empty()) {
+        // The report of a chain has one line for each approved app.
+        @for list in lists_of(page).iter().filter(|list| !list.permissions.is_empty() && !(nested && list.name == "granted")) {
             section.permissions data-list=(list.name) {
                 @if nested { h3 { (list.heading.fill(names)) } } @else { h2 { (list.heading.fill(names)) } }
                 @if let Some(note) = &list.note { p.quiet { (note.fill(names)) } }
                 ul {
                     @for permission in list.permissions.iter().take(SHOWN) {
                         li {
+                            @if let Some(words) = words_of(permission) { p { (words) } }
                             bdi.value { (permission.value) } " "
                             span.quiet {
                                 (PAGES.text(match permission.kind {
@@ -149,6 +152,13 @@ pub(in crate::web) fn lists(page: &ResultPage<'_>, nested: bool) -> Markup {
             }
         }
     }
+}
+
+/// What a permission lets an app do. [`NamedPermission`] has these names only for Microsoft's own resources.
+fn words_of(permission: &NamedPermission) -> Option<PageText<'static>> {
+    let known = [ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE];
+    let resource = known.into_iter().find(|id| permission_table::resource_name(*id) == Some(&*permission.resource))?;
+    words::permission_words(resource, permission.kind, &permission.value)
 }
 
 pub(in crate::web) fn facts(page: &ResultPage<'_>) -> Markup {
@@ -201,6 +211,34 @@ pub(in crate::web) fn closing(page: &ResultPage<'_>, words: &Words) -> Markup {
     let goes_on = page.closing == Closing::PleaseReload || page.chain.is_some_and(|chain| chain.continue_href.is_some());
     let may_close = !goes_on && !words.asks_reader() && matches!(words.turn, Owner::Nobody | Owner::Operator | Owner::Microsoft);
     html! { p.closing { @if may_close { (PAGES.text("closing-may-close")) " " } (told.fill(page.names())) } }
+}
+
+/// The places in the Microsoft Entra admin centre where the reader can act, as numbered steps. Folded if they are no part of the next step.
+pub(super) fn admin_centre(page: &ResultPage<'_>, words: &Words) -> Markup {
+    let names = page.names();
+    let centre = html! { a href="https://entra.microsoft.com/" target="_blank" rel="noopener noreferrer" { (PAGES.text("centre")) } };
+    let app = PAGES
+        .text("centre-choose")
+        .with("name", page.missing_resource.filter(|_| page.outcome != Outcome::Granted).or(page.app).unwrap_or_default());
+    let opened = [PAGES.text("centre-open").with("centre", centre), PAGES.text("centre-apps")];
+    let (heading, steps): (_, &[PageText<'_>]) = match page.outcome {
+        Outcome::Granted => (PAGES.text("centre-undo"), &[app, PAGES.text("centre-delete"), PAGES.text("centre-pause")]),
+        outcome if outcome == Outcome::Disabled || (outcome == Outcome::AppMisconfigured && page.is_switched_off()) => {
+            (PAGES.text("centre-enable"), &[app, PAGES.text("centre-properties")])
+        }
+        Outcome::ApprovalRequested => (PAGES.text("centre-decide"), &[PAGES.text("centre-requests"), PAGES.text("centre-review")]),
+        _ => return html! {},
+    };
+    let steps = html! { ol { @for step in opened.iter().chain(steps) { li { (step.fill(names)) } } } };
+    html! {
+        @if page.app.is_some() {
+            @if words.turn == Owner::Nobody {
+                details.centre { summary { (heading) } (steps) }
+            } @else {
+                section.centre aria-labelledby="centre" { h2 #centre { (heading) } (steps) }
+            }
+        }
+    }
 }
 
 /// What support asks for, as one block that a reader can select, without an address or a token.

@@ -128,7 +128,7 @@ without a value is `null`.
 | `app` | the app's name |
 | `afterwards` | what happens next, in the operator's words; with `granted` alone |
 | `organisation` | `{"name", "named_by"}`; `named_by` is `graph` or `operator`. Only for the browser that pressed the button, by its cookie at this visit |
-| `permissions` | lists `missing`, `unseen`, `unexpected`, `forbidden`, `optional_absent` of `{"resource", "kind", "value"}`; `kind` is `application` or `delegated` |
+| `permissions` | lists `granted`, `missing`, `unseen`, `unexpected`, `forbidden`, `optional_absent` of `{"resource", "kind", "value"}`; `kind` is `application` or `delegated` |
 | `right_to_see_unseen` | the least Graph permission with which the verifier would see all of `unseen` |
 | `users_may_approve` | of an app of somebody else, whether users may approve it themselves: `yes` or `no` where the tenant's policy was seen, `perhaps` where it was not and Microsoft's default lets them, else `null` |
 | `code` | `{"code", "from", "meaning"}`: the AADSTS code, from the `callback` (a claim) or from our own `look`; `meaning` where it led to the outcome |
