@@ -1,7 +1,10 @@
 # The frame of every page, the parts of result pages, and the notices. Every text gets `{ $operator }`, `{ $support }` and `{ $app }`.
 
 the-app = the app
-questions = Questions? Reach { $operator }: { $support }
+questions = Questions? Reach { $operator }: { $contact }
+contact-mail = Email { $operator }
+contact-call = Call { $operator }
+contact-subject = Approval of { $app }
 privacy-notice = Privacy notice
 privacy-notice-at = Privacy notice: { $address }
 named-by-operator = (as named by { $operator })

@@ -3,6 +3,7 @@
 //! Text from other people appears only in text nodes, isolated by `<bdi>`. Attributes contain only our own paths, the configured privacy
 //! address and percent-encoded mails (laws 6 and 8; threats reference S13 to S15).
 
+mod contact;
 mod notice;
 mod result;
 mod result_page;
@@ -82,7 +83,7 @@ pub(super) fn shell(branding: Branding<'_>, title: &PageText<'_>, names: Names<'
                     (body)
                 }
                 footer {
-                    p { (PAGES.text("questions").fill(names)) }
+                    p { (contact::questions(branding)) }
                     p { (privacy(branding.privacy_url)) }
                 }
             }

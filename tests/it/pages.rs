@@ -209,6 +209,8 @@ fn every_page_is_one_english_document_without_anything_active_or_external() {
             let centre = href == "https://entra.microsoft.com/" && link.value().attr("rel") == Some("noopener noreferrer");
             let ours = href.starts_with("/r/")
                 || centre
+                || href.starts_with("mailto:help@fabrikam.example")
+                || href == "tel:+4930901820"
                 || href.starts_with('?')
                 || (href == "https://example.com/privacy" && link.value().attr("rel") == Some("noreferrer"));
             assert!(ours, "{href}");
@@ -357,6 +359,9 @@ fn the_same_link_is_a_button_where_another_attempt_helps() {
         // Another browser gets no link, but a person to ask.
         let document = parse(&result(&page).into_string());
         assert_eq!(text_of(&document).contains("If you no longer have the link, ask Fabrikam IT: help@"), offered, "{outcome:?}");
+        let asks = offered || matches!(outcome, Outcome::LinkExpired | Outcome::LinkRevoked | Outcome::LinkDamaged | Outcome::TenantGone);
+        assert_eq!(all(&document, ".cta a[href^='mailto:help@fabrikam.example?subject=']").len(), usize::from(asks), "{outcome:?}");
+        assert_eq!(all(&document, ".cta a[href='tel:+4930901820']").len(), usize::from(asks), "{outcome:?}");
     }
     let set_up = ResultPage {
         code: Some(reported("AADSTS650052", CodeFrom::Callback)),

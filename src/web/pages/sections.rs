@@ -3,7 +3,7 @@
 use maud::{Markup, Render as _, html};
 
 use super::result_page::{ChainLine, Closing, NamedBy, ResultPage};
-use super::{Ago, Moment, opens_as_page};
+use super::{Ago, Moment, contact, opens_as_page};
 use crate::consent::permission_table::{self, PermissionKind};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, ResourceId, Right};
@@ -37,6 +37,7 @@ pub(in crate::web) fn users_approval(page: &ResultPage<'_>) -> Markup {
 pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
     let names = page.names();
     let other_account = matches!(page.outcome, Outcome::WrongTenant | Outcome::WrongAccount);
+    let asks_operator = matches!(page.outcome, Outcome::LinkExpired | Outcome::LinkRevoked | Outcome::LinkDamaged | Outcome::TenantGone);
     let as_admin = other_account || page.outcome == Outcome::NotAnAdmin;
     let primary = words.asks_reader() && !page.may_still_arrive();
     html! {
@@ -47,8 +48,11 @@ pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
                     @if other_account { p.quiet { (PAGES.text("try-again-private-window")) } }
                 } @else {
                     p.quiet { (PAGES.text("try-again-ask").fill(names)) }
+                    (contact::buttons(page, primary))
                 }
             }
+        } @else if asks_operator {
+            div.cta { (contact::buttons(page, words.asks_reader())) }
         }
         @if let Some(url) = page.sign_out_href.filter(|url| opens_as_page(url)) {
             details {
@@ -95,7 +99,7 @@ pub(super) fn reloading(page: &ResultPage<'_>) -> Markup {
 }
 
 pub(super) fn check_again(page: &ResultPage<'_>, words: &Words) -> Markup {
-    let primary = words.asks_reader() && (page.may_still_arrive() || !(page.can_try_again(words) && page.again_href.is_some()));
+    let primary = words.asks_reader() && (page.may_still_arrive() || !page.can_try_again(words));
     html! {
         @if page.refresh.is_none() && let Some(href) = page.check_again_href {
             p.again { a.button.primary[primary] href=(href) { (PAGES.text("check-again")) } }
