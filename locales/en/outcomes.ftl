@@ -7,7 +7,7 @@ outcome-granted-title = Approved and confirmed
 outcome-granted-title-already = Already approved
 outcome-granted-sentence = We checked with Microsoft: your organisation has granted { $app } every permission that it needs.
 outcome-granted-sentence-already = Your organisation has already granted { $app } every permission that it needs, so we did not send you to Microsoft. Nothing changed.
-outcome-granted-next = You don't need to do anything else.
+outcome-granted-next = You don't need to do anything else. You can print this page for your records.
 
 outcome-granted-in-part-title = Approved in part
 outcome-granted-in-part-sentence = Microsoft shows some of the permissions that { $app } needs, but not all of them.
@@ -204,9 +204,9 @@ users-may-perhaps = Your users may be able to approve this themselves; approving
 
 # The heading of the next step, by its owner.
 
-turn-nobody = Nothing left to do
+turn-nobody = You're done
 turn-you = Your next step
-turn-organisation = Next step: somebody in your organisation
+turn-organisation = Next step: a person in your organisation
 turn-operator = Next step: { $operator }
 turn-app-owner = Next step: the owner of the app
 turn-microsoft = Next step: wait

@@ -56,7 +56,7 @@ fn meaning(branding: Branding<'_>, code: AadstsCode) -> Markup {
     let names = branding.names();
     html! {
         p.lead role="status" data-known=(is_known) { (meaning.fill(names)) }
-        (next_section(owner, &next, None, None, names))
+        (next_section(owner, &owner.heading(), &next, None, None, names))
     }
 }
 

@@ -208,6 +208,7 @@ impl Render for Icon {
 
 pub(super) fn next_section(
     turn: Owner,
+    heading: &PageText<'_>,
     next: &PageText<'_>,
     hint: Option<&PageText<'_>>,
     afterwards: Option<&str>,
@@ -215,7 +216,7 @@ pub(super) fn next_section(
 ) -> Markup {
     html! {
         section.next data-turn=(turn.name()) aria-labelledby="next" {
-            h2 #next { (turn.heading().fill(names)) }
+            h2 #next { (heading.fill(names)) }
             p { (next.fill(names)) }
             @if let Some(afterwards) = afterwards { p { bdi { (afterwards) } } }
             @if let Some(hint) = hint { p.quiet { (hint.fill(names)) } }

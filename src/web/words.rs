@@ -54,6 +54,11 @@ pub(crate) struct Words {
 }
 
 impl Words {
+    /// The heading of the next step.
+    pub(in crate::web) fn heading(&self) -> PageText<'static> {
+        if self.asks_reader() { Owner::Visitor.heading() } else { self.turn.heading() }
+    }
+
     /// Whether the next step asks the reader to act, such as to open the link again, even if another party owns the step.
     pub(in crate::web) fn asks_reader(&self) -> bool {
         match self.turn {

@@ -99,7 +99,7 @@ pub fn notice(branding: Branding<'_>, notice: Notice<'_>) -> Markup {
     let body = html! {
         (verdict(words.tone, &title, names, None))
         p.lead { (words.text("sentence").fill(names)) }
-        (next_section(words.turn, &words.text("next"), None, None, names))
+        (next_section(words.turn, &words.turn.heading(), &words.text("next"), None, None, names))
         @if let Some(hint) = words.for_operator() {
             details {
                 summary { (PAGES.text("notice-for-operator").fill(names)) }

@@ -26,8 +26,9 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (reloading(page))
         p.lead { (words.sentence.fill(names)) }
         (meaning(page))
-        (next_section(words.turn, &words.next, words.hint.as_ref(), page.afterwards_if_granted(), names))
+        (next_section(words.turn, &words.heading(), &words.next, words.hint.as_ref(), page.afterwards_if_granted(), names))
         (try_again(page, &words))
+        @if words.turn != Owner::Nobody { (admin_centre(page, &words)) }
         (users_approval(page))
         (chain_line(page.chain))
         // If Microsoft owns the next step, the text of that step already says this.
@@ -35,7 +36,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (check_again(page, &words))
         (lists(page, false))
         (facts(page))
-        (admin_centre(page, &words))
+        @if words.turn == Owner::Nobody { (admin_centre(page, &words)) }
         (details(page))
         (closing(page, &words))
     };

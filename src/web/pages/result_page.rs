@@ -261,6 +261,11 @@ impl<'a> ResultPage<'a> {
         }
     }
 
+    /// Whether only the operator can help.
+    pub(super) fn asks_operator(&self) -> bool {
+        matches!(self.outcome, Outcome::LinkExpired | Outcome::LinkRevoked | Outcome::LinkDamaged | Outcome::TenantGone)
+    }
+
     /// Whether a service that the app needs is switched off.
     pub(super) fn is_switched_off(&self) -> bool {
         self.missing_resource.is_some()

@@ -37,7 +37,6 @@ pub(in crate::web) fn users_approval(page: &ResultPage<'_>) -> Markup {
 pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
     let names = page.names();
     let other_account = matches!(page.outcome, Outcome::WrongTenant | Outcome::WrongAccount);
-    let asks_operator = matches!(page.outcome, Outcome::LinkExpired | Outcome::LinkRevoked | Outcome::LinkDamaged | Outcome::TenantGone);
     let as_admin = other_account || page.outcome == Outcome::NotAnAdmin;
     let primary = words.asks_reader() && !page.may_still_arrive();
     html! {
@@ -51,7 +50,7 @@ pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
                     (contact::buttons(page, primary))
                 }
             }
-        } @else if asks_operator {
+        } @else if page.asks_operator() {
             div.cta { (contact::buttons(page, words.asks_reader())) }
         }
         @if let Some(url) = page.sign_out_href.filter(|url| opens_as_page(url)) {
@@ -99,7 +98,7 @@ pub(super) fn reloading(page: &ResultPage<'_>) -> Markup {
 }
 
 pub(super) fn check_again(page: &ResultPage<'_>, words: &Words) -> Markup {
-    let primary = words.asks_reader() && (page.may_still_arrive() || !page.can_try_again(words));
+    let primary = words.asks_reader() && (page.may_still_arrive() || !(page.can_try_again(words) || page.asks_operator()));
     html! {
         @if page.refresh.is_none() && let Some(href) = page.check_again_href {
             p.again { a.button.primary[primary] href=(href) { (PAGES.text("check-again")) } }
@@ -221,9 +220,8 @@ pub(in crate::web) fn closing(page: &ResultPage<'_>, words: &Words) -> Markup {
 pub(super) fn admin_centre(page: &ResultPage<'_>, words: &Words) -> Markup {
     let names = page.names();
     let centre = html! { a href="https://entra.microsoft.com/" target="_blank" rel="noopener noreferrer" { (PAGES.text("centre")) } };
-    let app = PAGES
-        .text("centre-choose")
-        .with("name", page.missing_resource.filter(|_| page.outcome != Outcome::Granted).or(page.app).unwrap_or_default());
+    let app =
+        PAGES.text("centre-choose").with("name", page.missing_resource.filter(|_| page.is_switched_off()).or(page.app).unwrap_or_default());
     let opened = [PAGES.text("centre-open").with("centre", centre), PAGES.text("centre-apps")];
     let (heading, steps): (_, &[PageText<'_>]) = match page.outcome {
         Outcome::Granted => (PAGES.text("centre-undo"), &[app, PAGES.text("centre-delete"), PAGES.text("centre-pause")]),
