@@ -131,7 +131,7 @@ pub(in crate::web) fn lists(page: &ResultPage<'_>, nested: bool) -> Markup {
     let names = page.names();
     html! {
         // The report of a chain has one line for each approved app.
-        @for list in lists_of(page).iter().filter(|list| !list.permissions.is_empty() && !(nested && list.name == "granted")) {
+        @for list in lists_of(page).iter().filter(|list| !(list.permissions.is_empty() || nested && list.name == "granted")) {
             section.permissions data-list=(list.name) {
                 @if nested { h3 { (list.heading.fill(names)) } } @else { h2 { (list.heading.fill(names)) } }
                 @if let Some(note) = &list.note { p.quiet { (note.fill(names)) } }
