@@ -17,28 +17,28 @@ pub(super) fn answer(installation: &Installation, request: &Request) -> Answer {
     if request.method != Method::GET && request.method != Method::HEAD {
         return reply::notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD]));
     }
-    let asked = request.query.first("number").map(Asked::read);
+    let asked = request.query.first("number").map(AskedNumber::read);
     reply::asking_us(reply::html(StatusCode::OK, page(reply::branding(installation), asked)))
 }
 
 #[derive(Clone, Copy)]
-enum Asked<'a> {
+enum AskedNumber<'a> {
     Mistyped,
     Number(&'a str, AadstsCode),
 }
 
-impl<'a> Asked<'a> {
+impl<'a> AskedNumber<'a> {
     fn read(number: &'a str) -> Self {
         let fits = (5..=7).contains(&number.len());
         AadstsCode::from_digits(number).filter(|_| fits).map_or(Self::Mistyped, |code| Self::Number(number, code))
     }
 }
 
-fn page(branding: Branding<'_>, asked: Option<Asked<'_>>) -> Markup {
+fn page(branding: Branding<'_>, asked: Option<AskedNumber<'_>>) -> Markup {
     let (names, title) = (branding.names(), PAGES.text("help-title"));
     let body = html! {
         (verdict(Tone::Note, &title, names, None))
-        @if let Some(Asked::Number(_, code)) = asked { (meaning(branding, code)) } @else { p.lead { (PAGES.text("help-introduction")) } }
+        @if let Some(AskedNumber::Number(_, code)) = asked { (meaning(branding, code)) } @else { p.lead { (PAGES.text("help-introduction")) } }
         (form(asked))
         p.quiet { (PAGES.text("help-no-number").fill(names)) }
     };
@@ -60,9 +60,9 @@ fn meaning(branding: Branding<'_>, code: AadstsCode) -> Markup {
     }
 }
 
-fn form(asked: Option<Asked<'_>>) -> Markup {
-    let mistyped = matches!(asked, Some(Asked::Mistyped));
-    let number = if let Some(Asked::Number(number, _)) = asked { number } else { "" };
+fn form(asked: Option<AskedNumber<'_>>) -> Markup {
+    let mistyped = matches!(asked, Some(AskedNumber::Mistyped));
+    let number = if let Some(AskedNumber::Number(number, _)) = asked { number } else { "" };
     html! {
         form.ask method="get" {
             label for="number" { (PAGES.text("help-number")) }

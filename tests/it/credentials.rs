@@ -140,7 +140,7 @@ async fn when_every_version_is_refused_the_fault_is_ours_and_an_alarm_says_so() 
     rotation.entra_takes(&[("canary-secret-4", None)]);
     let (page, tokens) = rotation.callback().await;
     assert_eq!((page.outcome().as_str(), tokens), ("operator_fault", 3));
-    assert!(page.text().contains("This is not your doing"), "{}", page.text());
+    assert!(page.text().contains("You did nothing wrong"), "{}", page.text());
     let record = rotation.stage.last_record();
     assert_eq!((&record["alarm"], &record["finding"]["aadsts"]), (&"credential".into(), &7_000_215.into()));
     assert!(!page.body.contains(CANARY));
@@ -214,7 +214,7 @@ async fn without_secrets_manager_a_cold_process_that_has_its_key_judges_and_reco
     let (page, tokens) = rotation.callback().await;
     assert_eq!((page.outcome().as_str(), tokens), ("operator_fault", 0));
     assert_eq!(page.status.as_u16(), 503);
-    assert!(page.text().contains("What you did has been recorded"), "{}", page.text());
+    assert!(page.text().contains("We have recorded your visit"), "{}", page.text());
     let records = rotation.stage.records();
     let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["claimed", "concluded"]);

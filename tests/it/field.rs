@@ -15,7 +15,7 @@ use super::support::stage::{Options, Page, Stage, ticket_of};
 
 /// The tenant of personal Microsoft accounts.
 const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
-const OTHER: &str = "Microsoft sent you back from another organisation than the link is for. ";
+const OTHER: &str = "Microsoft sent you back from another organisation than the one that the link is for. ";
 /// A check is cached for 30 s. This is 1 s more.
 const NEXT_CHECK: u64 = 31;
 

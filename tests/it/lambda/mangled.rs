@@ -46,7 +46,7 @@ async fn a_ticket_that_needs_a_guess_is_a_damaged_link() {
             let ended = real.send_json(&event).await;
             assert_eq!((ended.status(), ended.outcome(), ended.events()), (400, "link_damaged", vec!["rejected"]), "{what}, {kind}");
             assert_eq!(ended.shown(), "link_damaged", "{what}, {kind}");
-            for help in ["cut the link or added text to its end", "from the original message", "support@northwind.example"] {
+            for help in ["cut the link, or added text to its end", "from the original message", "support@northwind.example"] {
                 assert!(ended.body().contains(help), "{what}: {help} is missing in {}", ended.body());
             }
             assert!(ended.records[0].get("tenant").is_none(), "the callback's claims are discarded");
