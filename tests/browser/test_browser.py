@@ -172,7 +172,7 @@ class ARealBrowser(Programs):
         policy = headers["Content-Security-Policy"]
         self.assertNotIn("form-action", policy)
         # The copy is on another host, so its form needs an absolute address.
-        body, forms = re.subn(rb'<form method="post"', b'<form method="post" action="%s"' % html.escape(link).encode(), body)
+        body, forms = re.subn(rb'<form([^>]*) method="post"', rb'<form\1 method="post" action="%s"' % html.escape(link).encode(), body)
         self.assertGreater(forms, 0)
         path = f"/copy/{len(self.authority.pages)}"
         self.authority.pages[path] = ({"Content-Security-Policy": f"{policy}; {form_action}" if form_action else policy}, body)
