@@ -13,8 +13,9 @@ use crate::approval::ApprovalView;
 use crate::consent::finding::Obstacle;
 use crate::consent::permissions::{self, NamedPermission};
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Binding, Claim, Outcome, Owner, Queued, ResourceId, Verdict, aadsts};
+use crate::consent::{ApprovalState, Binding, Outcome, Owner, Queued, ResourceId, Verdict, aadsts};
 use crate::installation::{Informed, Installation};
+use crate::token::ticket::press_id;
 
 /// The delay in seconds before each automatic check of a waiting page. After the last check, the page only offers a button.
 const REFRESH_SECONDS: [u32; 5] = [15, 15, 20, 40, 60];
@@ -87,6 +88,12 @@ impl<'a> Shown<'a> {
     /// Whether the page still expects another outcome.
     fn waits(&self) -> bool {
         self.view.outcome.is_waited_for() && !self.is_verified_later() && self.view.outcome.can_change(self.age())
+    }
+
+    /// Whether a button led to this page, without a trip to Microsoft. For a companion, the reader may have gone there since.
+    fn is_of_press(&self) -> bool {
+        let ApprovalState { ticket, expectation, callback_at, .. } = &self.view.state;
+        expectation.invitation.as_ref().is_some_and(|origin| *ticket == press_id(origin.id, &expectation.app, *callback_at))
     }
 
     /// Whether only the worker can check this app.
@@ -173,7 +180,7 @@ impl<'a> Shown<'a> {
             }),
             closing: self.closing(),
             verified_later: self.is_verified_later(),
-            already_approved: state.claim == Claim::NoFlag && outcome.was_complete(),
+            already_approved: self.is_of_press() && app.companion.is_none() && outcome.was_complete(),
             reference: state.expectation.reference.as_ref().map(|reference| reference.as_str()),
             address: address.as_deref(),
             record_id: Some(&self.ticket),

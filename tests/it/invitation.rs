@@ -9,7 +9,7 @@ use serde_json::json;
 use url::Url;
 
 use super::support::northwind::{APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
-use super::support::stage::{Options, Page, READER, Stage};
+use super::support::stage::{Options, Page, READER, Stage, ticket_of};
 use crate::support::same_id;
 
 const DAY: u64 = 86_400;
@@ -155,6 +155,24 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
     stage.advance(10);
     let another_tab = press(&stage, &address, "mail-backup", Some(&cookie)).await;
     assert!(another_tab.header("location").unwrap().contains("/r/"), "already approved");
+}
+
+#[tokio::test]
+async fn only_a_press_that_went_nowhere_reads_already_approved() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    let started = press(&stage, &address, "mail-backup", None).await;
+    let ticket = ticket_of(&started.header("location").unwrap().parse().unwrap());
+    assert_eq!(accept(&stage, &started, None).await.outcome(), "granted");
+    stage.advance(40);
+    // The page of this visit may not say that the reader was not sent to Microsoft.
+    let returned = stage.claim(&ticket, "").await;
+    assert_eq!(returned.outcome(), "granted");
+    assert!(returned.text().contains("Approved and confirmed") && !returned.text().contains("Already approved"), "{}", returned.text());
+    stage.advance(40);
+    let again = press(&stage, &address, "mail-backup", None).await;
+    let page = stage.get(again.header("location").unwrap()).await;
+    assert!(page.text().contains("Already approved"), "{}", page.text());
 }
 
 #[tokio::test]
