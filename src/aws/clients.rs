@@ -90,13 +90,13 @@ impl AwsClients {
         let load = async || {
             // The SDK fetches credentials with the same limits, so that no provider can block a request.
             let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits.clone());
-            if self.roots == Roots::Embedded && config::environment("AWS_ACCESS_KEY_ID").is_some() {
-                // The default search looks here first as well, but it makes a client of STS before it looks.
-                loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
-            }
             if self.roots == Roots::Embedded {
                 let region = config::environment("AWS_REGION");
                 loader = loader.http_client(BuiltOnFirstCall(embedded_roots_client(region.as_deref())));
+                if config::environment("AWS_ACCESS_KEY_ID").is_some() {
+                    // The default search looks here first as well, but it makes a client of STS before it looks.
+                    loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
+                }
             }
             loader.load().await.into_builder().retry_config(retries()).build()
         };

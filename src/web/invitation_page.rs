@@ -4,12 +4,11 @@ mod report;
 mod watch;
 
 use maud::{Markup, Render as _, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 
 pub use self::report::{ChainState, ReportPage, ReportStep, report, report_json};
 pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_json};
-use super::pages::{Branding, Icon, Moment, PageMarks, monogram, shell};
+use super::pages::{Branding, Icon, Moment, PageMarks, mailto, monogram, shell};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, Argument, INVITATION, LETTERS, Names, PageText};
 use crate::config::{Companion, Publisher};
@@ -163,11 +162,6 @@ impl<'a> InvitationPage<'a> {
     }
 }
 
-/// The most characters of a `mailto:` address that mail programs take.
-const MAILTO: usize = 1_900;
-/// What a part of a `mailto:` address may contain as it is.
-const IN_MAILTO: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 fn not_an_administrator(page: &InvitationPage<'_>) -> Markup {
     html! {
         details {
@@ -187,12 +181,7 @@ fn mail(page: &InvitationPage<'_>) -> Option<String> {
     let address = page.address;
     let whole = format!("{greeting}\r\n\r\n{asks}\r\n\r\n{open}\r\n{address}\r\n\r\n{how}");
     let subject = LETTERS.text("subject").with("apps", apps.join(", ")).plain(names);
-    let encoded = |text: &str| utf8_percent_encode(text, IN_MAILTO).to_string();
-    let mails = [(&*subject, whole), (&*subject, format!("{open}\r\n{address}")), ("", address.to_owned())];
-    mails
-        .map(|(subject, body)| format!("mailto:?subject={}&body={}", encoded(subject), encoded(&body)))
-        .into_iter()
-        .find(|mail| mail.len() <= MAILTO)
+    mailto("", &[(&subject, &whole), (&subject, &format!("{open}\r\n{address}")), ("", address)])
 }
 
 fn another_account(page: &InvitationPage<'_>) -> Markup {

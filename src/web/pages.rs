@@ -17,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use url::Url;
 
+pub(super) use self::contact::mailto;
 pub use self::notice::{Notice, notice, notice_json};
 pub(super) use self::result::{eyebrow, result_json_in};
 pub use self::result::{result, result_json};
@@ -170,17 +171,17 @@ impl Icon {
             _ => tone.into(),
         }
     }
-}
 
-impl Icon {
     /// The icon of a permission, by what its name says that it opens.
     pub(super) fn of_permission(value: &str) -> Self {
         let value = value.to_ascii_lowercase();
         let begins = |names: &[&str]| names.iter().any(|name| value.starts_with(name));
-        match () {
-            () if begins(&["mail", "ews", "eas", "imap", "pop", "smtp", "calendar", "contact", "full_access"]) => Self::Mail,
-            () if value != "user.read" && begins(&["user", "group", "directory", "people", "member", "organization"]) => Self::TheirMove,
-            () => Self::Key,
+        if begins(&["mail", "ews", "eas", "imap", "pop", "smtp", "calendar", "contact", "full_access"]) {
+            Self::Mail
+        } else if value != "user.read" && begins(&["user", "group", "directory", "people", "member", "organization"]) {
+            Self::TheirMove
+        } else {
+            Self::Key
         }
     }
 }

@@ -1,13 +1,15 @@
 //! How to reach the operator: the mail address and the phone number in the text of the configuration, as links.
 
 use maud::{Markup, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Branding, Moment, ResultPage};
 use crate::web::words::PAGES;
 
 /// Most characters of a `mailto:` address, because mail programs cut longer ones.
 const LONGEST: usize = 1_900;
+/// Everything is encoded but the unreserved characters (RFC 3986 §2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The line at the end of every page.
 pub(super) fn questions(branding: Branding<'_>) -> Markup {
@@ -47,13 +49,15 @@ fn mail(page: &ResultPage<'_>, address: &str) -> String {
         time.as_deref().map(|time| (PAGES.text("details-time"), time)),
     ];
     let body: String = lines.into_iter().flatten().map(|(label, value)| format!("\r\n{}: {value}", label.plain(names))).collect();
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let subject = encoded(&PAGES.text("contact-subject").plain(names));
-    let bare = format!("mailto:{address}");
-    [format!("{bare}?subject={subject}&body={}", encoded(&body)), format!("{bare}?subject={subject}")]
-        .into_iter()
-        .find(|href| href.len() <= LONGEST)
-        .unwrap_or(bare)
+    let subject = PAGES.text("contact-subject").plain(names);
+    mailto(address, &[(&subject, &body), (&subject, "")]).unwrap_or_else(|| format!("mailto:{address}"))
+}
+
+/// The address of a mail with the first subject and body that together are short enough. `to` is an address of plain letters, or empty.
+pub(in crate::web) fn mailto(to: &str, mails: &[(&str, &str)]) -> Option<String> {
+    let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+    let address = |(subject, body): &(&str, &str)| format!("mailto:{to}?subject={}&body={}", encoded(subject), encoded(body));
+    mails.iter().map(address).find(|address| address.len() <= LONGEST)
 }
 
 /// The first mail address of plain letters: any other could leave its part of a `mailto:` address.
