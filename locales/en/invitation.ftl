@@ -94,7 +94,7 @@ watch-stopped = This page does not look by itself.
 watch-look-again = Look again
 watch-portal = If Microsoft's page does not get as far as Accept
 watch-portal-path = In the Microsoft Entra admin centre, open Enterprise applications, choose { $app }, then Permissions, and press "Grant admin consent".
-watch-portal-listed = An app is listed there once somebody in your organisation has signed in to it or approved it.
+watch-portal-listed = An app is listed there once a person in your organisation has signed in to it or approved it.
 
 # The report of a chain.
 

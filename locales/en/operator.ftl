@@ -13,29 +13,29 @@ outcome-declined = Declined, cancelled, or sent for approval inside the tenant. 
 outcome-not-an-admin = The account could not approve this. The link has to reach an administrator.
 outcome-wrong-account = Signed in with an account that does not belong to the tenant, or could not sign in. The same link can be used again.
 outcome-blocked-by-policy = A policy of the tenant stopped the approval or our look at it (Conditional Access, assignment, device).
-outcome-app-misconfigured = The link or the app registration has to be mended before this tenant can approve it.
+outcome-app-misconfigured = The link or the app registration needs a correction before this tenant can approve it.
 outcome-unknown = Microsoft gave an error that says nothing lasting, or one not in the table. See the code and the trace id.
 outcome-approval-requested = A user's request for approval is open in the tenant. A reviewer there decides.
-outcome-operator-fault = OUR credential, settings or request could not be used. Mend it: no tenant can be verified.
+outcome-operator-fault = OUR credential, settings or request could not be used. Correct it: until then no tenant can be verified.
 outcome-tenant-not-found = The tenant does not exist in this cloud. The link was made for a wrong id or a wrong cloud.
 outcome-unavailable = Microsoft did not answer, or not completely. Nothing is known; look again.
-outcome-wrong-tenant = Another tenant came back than the link was made for. Nobody was asked about either.
+outcome-wrong-tenant = Another tenant came back than the link was made for. We asked Microsoft about neither.
 outcome-link-expired = A genuine link was used after its end. Send a new one.
 outcome-link-damaged = A callback whose ticket cannot be read: damaged, cut or forged.
 outcome-link-revoked = A link that was taken back was used.
-outcome-unsolicited = A callback without a ticket: approved in the portal, or typed by somebody.
+outcome-unsolicited = A callback without a ticket: approved in the portal, or typed by a person.
 outcome-revoked = Was granted and is no longer: the approval was withdrawn or the app deleted.
 outcome-reduced = Was granted, and some required permissions are gone. A repeated approval can do this.
 outcome-enlarged = Was granted, and now holds more permissions than the profile lists. Review the excess.
 outcome-tenant-gone = The tenant existed and is gone.
 outcome-awaiting-confirmation = A link for any tenant was used. Confirm that the tenant is the one you mean.
-outcome-reported-unverified = Reported as approved, and nobody may look: no approved verifier in this tenant.
+outcome-reported-unverified = Reported as approved, and not verified: this tenant has no approved verifier.
 
 status-absent = Not approved: Microsoft answered, and no required permission is there. Send the link.
-status-present-unseen = The app is in the tenant, and its permissions are not visible to whoever asked. It may be approved or not.
+status-present-unseen = The app is in the tenant, and the app that asked cannot see its permissions. It may be approved or not.
 status-verifier-missing = The app that checks this one is not approved in the tenant. Send the link of that app first.
 status-check-refused = Microsoft refused our check for a reason that we do not know. Look at the code: nothing is known of the tenant.
-status-unverifiable = Nobody may look: whoever asked is not approved in this tenant, or may not read it.
+status-unverifiable = The app that asked is not approved in this tenant, or has no right to read it.
 
 # What a verifier sees with a right, and what stays hidden without it.
 
@@ -137,7 +137,7 @@ operator-no-role = The API has 'assignment required' and our app has no app role
 operator-security-policy = Blocked by a tenant-wide security policy or by security defaults. The tenant's sign-in log has the details.
 operator-partner-risk = A delegated administrator (GDAP: usually YOUR technician) is blocked for account risk at home. The customer's policies are not the cause.
 operator-still-adding = The service principal exists already or is being created; often the consent worked. An unmanaged tenant needs an admin takeover.
-operator-too-many-permissions = One approval cannot hold so many delegated permissions. Shorten the registration's list: waiting never helps.
+operator-too-many-permissions = One approval cannot hold this number of delegated permissions. Shorten the registration's list: waiting never helps.
 operator-not-subscribed = No service principal for an API there, often a smaller licence. Create it (New-MgServicePrincipal -AppId ID), or ask for fewer permissions.
 operator-no-such-permission = A scope does not exist on its API. Names without an API are looked up on Microsoft Graph.
 operator-registration-incomplete = No permissions listed, no approval in the tenant, or a wrong id or certificate: Microsoft does not say which.

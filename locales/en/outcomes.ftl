@@ -27,7 +27,7 @@ outcome-granted-unseen-sentence = Microsoft shows { $app } in your organisation,
 outcome-granted-unseen-next = { $operator } will confirm the permissions that we could not see. You don't need to do anything.
 
 outcome-disabled-title = The app is switched off in your organisation
-outcome-disabled-sentence = Microsoft shows { $app } in your organisation, but it is switched off there, so nobody can sign in to it.
+outcome-disabled-sentence = Microsoft shows { $app } in your organisation, but it is switched off there, so no one can sign in to it.
 outcome-disabled-next = Switch it on in the Microsoft Entra admin centre, then check again.
 outcome-disabled-hint = If your organisation switched it off on purpose, please tell { $operator }.
 
@@ -182,7 +182,7 @@ watch-pending-sentence = Microsoft does not show an approval of { $app } for you
 watch-unverified-title = Approve { $app } at Microsoft: we cannot check it
 watch-unverified-sentence = We have no right to look in your organisation, so this page will not show whether { $app } is approved. Nothing is counted as approved because of it.
 watch-unverified-next = Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then look whether { $app } is listed in the Microsoft Entra admin centre under Enterprise applications, and tell { $operator }.
-watch-in-part-next = If permissions are still missing twenty minutes after Accept, and nobody took them away on purpose, open Microsoft's page once more and press Accept again.
+watch-in-part-next = If permissions are still missing twenty minutes after Accept, and no one took them away on purpose, open Microsoft's page once more and press Accept again.
 watch-unavailable-hint = The approval does not depend on this check: if you have not pressed Accept yet, you can do so at any time.
 
 # What a check saw of an approval for everybody.

@@ -154,7 +154,7 @@ notice-keys-unavailable-next = { reload-next }
 notice-nothing-arrived-title = No answer from Microsoft came with this visit
 notice-nothing-arrived-sentence = This page shows the result after Microsoft's approval page, and the address it was opened with holds no answer.
 notice-nothing-arrived-next = If { $operator } sent you a link, please open that link again from the original message.
-notice-nothing-arrived-operator = If the answer stood behind a # in the address, it never reached the server. The redirect address has to be registered in the app registration for the platform Web, not for Single-page application.
+notice-nothing-arrived-operator = If the answer was behind a # in the address, it never reached the server. The redirect address has to be registered in the app registration for the platform Web, not for Single-page application.
 
 # The help page, for an error number of Microsoft's page.
 

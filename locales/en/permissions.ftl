@@ -35,11 +35,11 @@ exchange-delegated-smtp-send = Sends mail in that person's name, over SMTP.
 exchange-delegated-user-read = Reads that person's name, address and other profile data.
 
 graph-delegated-openid = Lets people sign in with their work account.
-graph-delegated-profile = Reads the name of whoever signs in.
-graph-delegated-email = Reads the mail address of whoever signs in.
-graph-delegated-offline-access = Keeps the access it was given until it is withdrawn, so that nobody has to sign in each time.
-graph-delegated-user-read = Lets people sign in, and reads the profile of whoever does.
-graph-delegated-user-readwrite = Reads and changes the profile of whoever signs in.
+graph-delegated-profile = Reads the name of the person who signs in.
+graph-delegated-email = Reads the mail address of the person who signs in.
+graph-delegated-offline-access = Keeps the access it was given until it is withdrawn, so that people don't have to sign in each time.
+graph-delegated-user-read = Lets people sign in, and reads their own profile.
+graph-delegated-user-readwrite = Reads and changes the profile of the person who signs in.
 graph-delegated-smtp-send = Sends mail in that person's name, over SMTP.
 graph-application-user-readbasic-all = Reads the name, address and photo of everybody.
 graph-delegated-user-readbasic-all = Reads the name, address and photo of everybody.

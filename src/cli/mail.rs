@@ -177,9 +177,9 @@ mod tests {
         https://consent.northwind.example/i/token
 
         2. Read there who asks for what, and press the button. Sign in at Microsoft with an administrator account of your organisation (usually “Global Administrator”).
-        3. Read Microsoft's list and choose “Accept”. Afterwards our page tells you whether it worked.
+        3. Read Microsoft's list and choose “Accept”. Afterwards our page shows whether it worked.
 
-        You are not an administrator? Then please pass this message on to whoever is.
+        You are not an administrator? Then please pass this message on to an administrator.
 
         How to tell that this message is genuine:
 

@@ -411,7 +411,7 @@ fn permissions_are_next_to_the_text_of_microsofts_page() {
     assert_eq!(shown, expected);
     assert_eq!(text_in(&document, ".rest summary"), "1 more permission");
     let folded = lines(".rest li");
-    assert_eq!(folded, ["Lets people sign in, and reads the profile of whoever does.Microsoft shows: Sign in and read user profile"]);
+    assert_eq!(folded, ["Lets people sign in, and reads their own profile.Microsoft shows: Sign in and read user profile"]);
     for quoted in all(&document, "q") {
         let line: String = quoted.text().collect();
         assert!(["Calendars.ReadWrite", "User.Read.All", "Group.Read.All", "User.Read"].iter().any(|value| {
