@@ -48,7 +48,7 @@ aadsts-50034 = The user name is mistyped, or your organisation does not have it.
 aadsts-50042 = An internal value of the app's object is missing.
 aadsts-50043 = An internal value of the app's object exists twice.
 # Azure SDK troubleshooting; public code
-aadsts-50048 = In our proof sub and iss differ; both must be the client id.
+aadsts-50048 = In our proof sub and iss differ; both need to be the client id.
 # A public client library's test
 aadsts-50049 = The sign-in service does not know the authority that was asked.
 aadsts-50053 = Too many wrong attempts, or the network address is known for attacks.
@@ -233,7 +233,7 @@ aadsts-120004 = Your organisation's own directory refused the new password.
 aadsts-120005 = The password changed in your organisation's directory but not at Microsoft.
 aadsts-120008 = The password change ended for good without success.
 aadsts-120011 = Microsoft could not work out the user for the password change.
-aadsts-120012 = The password must be changed in your organisation's own directory.
+aadsts-120012 = The password needs to be changed in your organisation's own directory.
 aadsts-120013 = Your organisation's own directory could not be reached.
 aadsts-120014 = The account is locked or disabled in your organisation's own directory.
 aadsts-120015 = An administrator of your organisation's own directory has to act.
@@ -315,7 +315,7 @@ aadsts-700022 = The list of permissions names more than one service.
 aadsts-700023 = Our proof does not fit the address that we asked, or our request names no service.
 # Protocol reference §2.2; Microsoft.Identity.Web; public code
 aadsts-700024 = Our proof is expired or not valid yet.
-aadsts-700025 = The app is registered as public, so it must not send a credential.
+aadsts-700025 = The app is registered as public, so it may not send a credential.
 # Symbol: Microsoft.Identity.Web; MS troubleshoot-revoked-credentials
 aadsts-700027 = The key of our proof is not registered, or was revoked.
 aadsts-700030 = The subject of our certificate is not on the allowed list.

@@ -29,7 +29,7 @@ more-permissions = { $count ->
 in-background = It works in the background, even when no one is signed in.
 for-signed-in = It acts for the person who signed in, within that person's own rights.
 only-reads = With these permissions it cannot change, delete or send anything.
-ews = Affected after 1 October 2026: this app uses Exchange Web Services. Microsoft then blocks them unless your organisation allows the app, and ends them on 1 April 2027.
+ews = From 1 October 2026, Microsoft blocks its access over Exchange Web Services unless your organisation allows the app.
 roles = Sign in as { $roles }.
 roles-account = This is often not the account you use for email.
 help = Stuck at Microsoft? { $link }
@@ -41,7 +41,6 @@ link-works-until = This link works until { $end }
 
 pass-on = I'm not an administrator
 pass-on-how = Please pass this page on to someone who has one of these roles. Opening or forwarding it changes nothing.
-pass-on-mail = Email this to my administrator
 account = Use a different account
 account-private-window = Right-click this link (on a phone, press and hold it) and choose "Open in private window". There you can choose the account:
 account-link = This page at { $host }
@@ -54,7 +53,7 @@ happens-companion = Our next page opens Microsoft's page in a new tab, where you
 happens-companions = For an app that is not from { $operator }, a page of ours comes first. It opens Microsoft's page in a new tab and looks for the approval, since Microsoft does not send you back to us.
 happens-several = Then the next app follows. You can repeat each step, and you can go on another day with the same link.
 undo = To undo it later:
-undo-open = In the Microsoft Entra admin center, open Entra ID, then Enterprise apps.
+undo-open = In the Microsoft Entra admin centre, open Entra ID, then Enterprise apps.
 undo-app = Choose { $app }. Permissions shows what is approved.
 undo-properties = Under Properties, delete it. To pause it instead, set "Enabled for users to sign in" to No.
 
@@ -77,8 +76,8 @@ publisher-unverified = Next to { $app }, Microsoft shows "unverified", since it 
 # The watch page.
 
 watch-open = Open Microsoft's page in a new tab
-watch-must-name = It must be at { $place } and name { $app }.
-watch-must-name-publisher = It must be at { $place } and name { $app } and its publisher ({ $publisher }).
+watch-names = Check that it is at { $place } and names { $app }.
+watch-names-publisher = Check that it is at { $place } and names { $app } and its publisher ({ $publisher }).
 watch-after = After Accept, the other tab may look broken
 watch-after-codes = It may show an error ({ $first }, { $second } or { $third }), ask to open Settings, or stay blank. After Accept this is usually harmless: the approval is stored as a rule, and only the way back is missing. Close that tab and come back to this one: it shows whether the approval is there.
 watch-seen = What we have seen so far
@@ -86,14 +85,15 @@ watch-enterprise-applications = Enterprise applications
 watch-listed = listed under Enterprise applications
 watch-not-listed = not listed so far
 watch-listed-unseen = we cannot see
-watch-for-everybody = Approval for everybody
+watch-for-everybody = Approval for everyone
 watch-for-everybody-later = we cannot see yet
 watch-looks = This page looks every { $seconds } seconds, for { $minutes } minutes at most.
 watch-stop = Stop looking
 watch-stopped = This page does not look by itself.
 watch-look-again = Look again
 watch-portal = If Microsoft's page does not get as far as Accept
-watch-portal-path = In the Microsoft Entra admin centre, open Enterprise applications, choose { $app }, then Permissions, and press "Grant admin consent".
+watch-portal-app = Open All applications and choose { $app }.
+watch-portal-grant = Open Permissions and press "Grant admin consent".
 watch-portal-listed = An app is listed there once a person in your organisation has signed in to it or approved it.
 
 # The report of a chain.
@@ -106,6 +106,7 @@ report-go-on = Go on with { $app }. Use your administrator account.
 report-continue = Continue with { $app }
 report-another-day = You can also go on another day, with the same link.
 report-another-day-until = You can also go on another day, with the same link, until { $end }.
+report-open-link = Open the link again from the original message. If you no longer have it, ask { $operator }: { $support }.
 report-link-ended = This link can no longer be used. Please ask { $operator } for a new one: { $support }.
 report-nothing-to-do = Nothing for you to do now
 report-whose-turn = Each app below says whose turn it is.

@@ -20,6 +20,7 @@ outcome-granted-in-excess-title-already = Already approved, with additional perm
 outcome-granted-in-excess-sentence = Every permission that { $app } needs is approved. Microsoft also shows permissions that are not on the list of { $operator }.
 outcome-granted-in-excess-sentence-already = Every permission that { $app } needs was already approved, so we did not send you to Microsoft, and nothing changed. Microsoft also shows permissions that are not on the list of { $operator }.
 outcome-granted-in-excess-next = { $operator } will review the additional permissions. You don't need to do anything.
+outcome-granted-in-excess-next-forbidden = { $operator } does not want some of these permissions, and will contact you. If you don't hear from them, contact them.
 outcome-granted-in-excess-hint = Additional permissions often come from an earlier approval of the same app.
 
 outcome-granted-unseen-title = Approved, but we can't see every permission
@@ -89,7 +90,6 @@ outcome-unavailable-next = You don't need to do anything. You can check again in
 outcome-wrong-tenant-title = You were signed in with an account from another organisation
 outcome-wrong-tenant-sentence = The link from { $operator } is for one organisation, and Microsoft's answer came from another. We checked neither.
 outcome-wrong-tenant-next = Try again and sign in as an administrator of the organisation that the link is for.
-outcome-wrong-tenant-hint = If you approved { $app } in the wrong organisation, an administrator there can delete it in the Microsoft Entra admin centre under Enterprise apps.
 
 outcome-link-expired-title = This link has expired
 outcome-link-expired-sentence = Links from { $operator } work for a limited time.
@@ -122,6 +122,7 @@ outcome-reduced-hint = A later approval with fewer permissions can take permissi
 
 outcome-enlarged-title = The app has more permissions than before
 outcome-enlarged-sentence = Every permission that { $app } needs is approved. Microsoft now also shows permissions that are not on the list of { $operator }.
+outcome-enlarged-next-forbidden = { $operator } does not want some of these permissions, and will contact you. If you don't hear from them, contact them.
 outcome-enlarged-next = { $operator } will review the additional permissions. You don't need to do anything.
 
 outcome-tenant-gone-title = This organisation no longer exists at Microsoft
@@ -181,7 +182,7 @@ watch-pending-title = Approve { $app } at Microsoft
 watch-pending-sentence = Microsoft does not show an approval of { $app } for your whole organisation yet. After Accept, a delay of some minutes is common.
 watch-unverified-title = Approve { $app } at Microsoft: we cannot check it
 watch-unverified-sentence = We have no right to look in your organisation, so this page will not show whether { $app } is approved. Nothing is counted as approved because of it.
-watch-unverified-next = Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then look whether { $app } is listed in the Microsoft Entra admin centre under Enterprise applications, and tell { $operator }.
+watch-unverified-next = Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then look whether { $app } is listed in the Microsoft Entra admin centre under Enterprise apps, and tell { $operator }.
 watch-in-part-next = If permissions are still missing twenty minutes after Accept, and no one took them away on purpose, open Microsoft's page once more and press Accept again.
 watch-unavailable-hint = The approval does not depend on this check: if you have not pressed Accept yet, you can do so at any time.
 
@@ -198,9 +199,9 @@ seen-unknown = we cannot see
 
 # Whether users may approve the app themselves.
 
-users-may-yes = We have seen your organisation's policy: users may approve this themselves, each for their own account. Approving here covers everybody at once; what one user approved does not count for the others.
+users-may-yes = We have seen your organisation's policy: users may approve this themselves, each for their own account. Approving here covers everyone at once; what one user approved does not count for the others.
 users-may-no = We have seen your organisation's policy: users cannot approve this themselves, so it takes an administrator's approval.
-users-may-perhaps = Your users may be able to approve this themselves; approving here covers everybody at once.
+users-may-perhaps = Your users may be able to approve this themselves; approving here covers everyone at once.
 
 # The heading of the next step, by its owner.
 

@@ -30,7 +30,7 @@ ago-days = { $count } days ago
 
 # The roles that can approve, by their names in Microsoft's portal.
 roles-high = Global Administrator or Privileged Role Administrator
-roles-any = Global Administrator, Privileged Role Administrator, Cloud Application Administrator or Application Administrator
+roles-any = Global Administrator, Application Administrator or Cloud Application Administrator
 
 # Parts of result pages.
 
@@ -44,6 +44,10 @@ try-again = Open the link again
 try-again-as-admin = Try again with an administrator account
 try-again-private-window = To choose another account, right-click the button (or press and hold it) and open it in a private window.
 try-again-ask = If you no longer have the link, ask { $operator }: { $support }.
+pass-on-mail = Email this to my administrator
+policy-mail = Email the person who manages these rules
+policy-subject = Please allow { $app }
+policy-request = A sign-in rule of our organisation, such as Conditional Access, stopped the approval of { $app } or the check of it. Please allow it. These details help to find the rule:
 sign-out-first = The browser keeps choosing the wrong account
 sign-out-everywhere = Sign out at Microsoft, then try again. This signs you out of Microsoft 365 in every tab of this browser, Outlook and Teams included, so save your work there first.
 sign-out = Sign out at Microsoft
@@ -91,13 +95,13 @@ closing-being-informed = { $operator } is being informed.
 closing-in-records = { $operator } can see this in its records.
 
 # The Microsoft Entra admin centre.
-centre = Microsoft Entra admin centre
-centre-open = Open the { $centre }.
-centre-apps = Under Entra ID, open Enterprise apps.
+centre = Enterprise apps in the Microsoft Entra admin centre
+centre-open = Open { $centre } (Entra ID, then Enterprise apps).
 centre-choose = Open All applications and choose { $name }.
 centre-undo = How to undo this
 centre-delete = To withdraw the approval, open Properties and choose Delete.
 centre-pause = To pause the app instead, open Properties, set "Enabled for users to sign in?" to No, and save.
+centre-remove = If you approved { $app } in the wrong organisation
 centre-enable = How to switch it on
 centre-properties = Open Properties, set "Enabled for users to sign in?" to Yes, and save.
 centre-decide = Where a reviewer decides

@@ -20,6 +20,7 @@ mod app_draft;
 mod apps;
 mod chains;
 mod companions;
+mod look;
 mod permissions;
 mod problem;
 mod reader;
@@ -39,6 +40,7 @@ use url::Url;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::permissions::{lacks_id, resource_of};
+pub use self::look::Look;
 pub use self::problem::ConfigError;
 pub(crate) use self::problem::Problem;
 use self::reader::{Reader, Section};
@@ -197,6 +199,8 @@ pub struct SiteConfig {
     pub home_tenant: Option<TenantId>,
     /// The proxies in front of `serve`.
     pub trusted_proxies: TrustedProxies,
+    /// The logo and the colour of every page.
+    pub look: Look,
 }
 
 /// The proxies in front of `serve`. `serve` believes only their `X-Forwarded-For`.

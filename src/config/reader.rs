@@ -1,6 +1,7 @@
 //! Reads a TOML document value by value, remembers the position of each, and collects all faults. (Deserialising with serde stops at the
 //! first fault, and its messages repeat the value, which may be a secret.)
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -273,6 +274,16 @@ impl<'t> Reader<'t> {
         let text = self.text(item, LONGEST_ADDRESS)?;
         self.accept(&item.at, parse(text))
     }
+}
+
+/// The content of a file that may not be large.
+pub(super) fn read_small(path: &Path, largest: u64) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    std::fs::File::open(path)?.take(largest + 1).read_to_end(&mut content)?;
+    if u64::try_from(content.len()).is_ok_and(|length| length > largest) {
+        return Err(std::io::Error::other(format!("it has more than {} KiB", largest / 1024)));
+    }
+    Ok(content)
 }
 
 /// The fault, and its remedy.

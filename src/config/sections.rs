@@ -1,10 +1,8 @@
 //! Reads every table of `consent.toml` except the apps.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -14,7 +12,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use toml::de::DeValue;
 
-use super::reader::{Item, Reader, Section, address, base_address};
+use super::look::look;
+use super::reader::{Item, Reader, Section, address, base_address, read_small};
 use super::{
     BASE_URL_VARIABLE, KEYS_SECRET_VARIABLE, LinksConfig, RecordBrowser, RecordIp, RecordsConfig, SecretSource, SiteConfig, TrustedProxies,
 };
@@ -24,7 +23,7 @@ use crate::entra::cloud::{Endpoints, is_loopback};
 
 pub(super) const ROOT_KEYS: &[&str] =
     &["site", "keys", "links", "records", "worker", "events", "store", "webhook", "apps", "companions", "chains", "clouds"];
-pub(super) const SITE_KEYS: &[&str] = &["name", "base_url", "support", "privacy_url", "home_tenant", "trusted_proxies", "trusted_hops"];
+pub(super) const SITE_KEYS: &[&str] = &["name", "base_url", "support", "privacy_url", "home_tenant", "trusted_proxies", "trusted_hops", "logo", "colour"];
 pub(super) const KEYS_KEYS: &[&str] = &["secret"];
 pub(super) const LINKS_KEYS: &[&str] =
     &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before", "any_tenant_claims"];
@@ -59,6 +58,7 @@ pub(super) fn site<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn
     let privacy_url = privacy_url.and_then(|item| reader.address(&item, address));
     let home_tenant = site.get("home_tenant").map_or(Some(None), |item| guid(reader, &item, TenantId::parse).map(Some))?;
     let trusted_proxies = trusted_proxies(reader, &site);
+    let look = look(reader, &site);
     Some(SiteConfig {
         operator: operator?.into(),
         base_url: base_url?,
@@ -66,6 +66,7 @@ pub(super) fn site<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn
         privacy_url: privacy_url?,
         home_tenant,
         trusted_proxies: trusted_proxies?,
+        look: look?,
     })
 }
 
@@ -276,7 +277,7 @@ fn certificates<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<u8>>
     let path = reader.text(item, 1024)?;
     let path = reader.resolve(path);
     let remedy = "name a file with at least one certificate in PEM (-----BEGIN CERTIFICATE-----)";
-    let pem = match read_small(&path) {
+    let pem = match read_small(&path, LARGEST_PEM) {
         Ok(pem) => pem,
         Err(error) => return reader.fail(&item.at, format!("{} cannot be read: {error}", path.display()), remedy),
     };
@@ -289,12 +290,3 @@ fn certificates<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<u8>>
 
 /// Largest certificate file in bytes: more than any chain of certificates needs, and small enough to read at the start.
 const LARGEST_PEM: u64 = 256 * 1024;
-
-fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST_PEM + 1).read_to_end(&mut content)?;
-    if u64::try_from(content.len()).is_ok_and(|length| length > LARGEST_PEM) {
-        return Err(std::io::Error::other("it has more than 256 KiB"));
-    }
-    Ok(content)
-}

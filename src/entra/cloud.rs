@@ -59,6 +59,17 @@ impl Endpoints {
         self.at_authority("common/oauth2/v2.0/logout")
     }
 
+    /// The list of Enterprise apps in the Microsoft Entra admin centre of this cloud. Microsoft's own instructions lead to this part of the
+    /// portal by this path (for example those of Sentinel's data connectors). A custom cloud simulates the worldwide one.
+    pub(crate) fn enterprise_apps_url(&self) -> String {
+        let host = match self.authority.host_str() {
+            Some("login.microsoftonline.us") => "entra.microsoft.us",
+            Some(CHINA_AUTHORITY) => "entra.microsoftonline.cn",
+            _ => "entra.microsoft.com",
+        };
+        format!("https://{host}/#view/Microsoft_AAD_IAM/StartboardApplicationsMenuBlade/~/AppAppsPreview")
+    }
+
     /// The `scope` of a token for a resource. For Graph it contains the host of this cloud. For every other resource it contains the
     /// application id, which is the same in all clouds (protocol reference §3.1, §7).
     pub(crate) fn graph_scope(&self, resource: ResourceId) -> String {

@@ -214,7 +214,7 @@ fn may_be(area: &str) -> BTreeSet<String> {
     let mut may_be = BTreeSet::new();
     if area == "outcomes" {
         may_be.extend(Outcome::ALL.iter().map(|outcome| format!("outcome-{}-hint", outcome.name().replace('_', "-"))));
-        for (end, variants) in [("-title", &["already"][..]), ("-sentence", &["already", "unopened"]), ("-next", &["soon"])] {
+        for (end, variants) in [("-title", &["already"][..]), ("-sentence", &["already", "unopened"]), ("-next", &["soon", "forbidden"])] {
             let keys = keys("en/outcomes").into_keys().filter(|key| key.ends_with(end));
             may_be.extend(keys.flat_map(|key| variants.iter().map(move |variant| format!("{key}-{variant}"))));
         }

@@ -10,18 +10,21 @@ use super::shown::Shown;
 use crate::approval::chain::ChainReport;
 use crate::approval::check::AssessedCheck;
 use crate::consent::finding::Obstacle;
-use crate::consent::{Claim, Outcome, Verdict};
+use crate::consent::{Binding, Claim, Outcome, Verdict};
 use crate::installation::Installation;
 
 /// One page for all apps of the chain. While the invitation is valid, each app has its own button.
 pub(super) fn answer(installation: &Installation, request: &Request, report: &ChainReport<'_>) -> Answer {
     let shown: Vec<Shown<'_>> = report.steps.iter().map(|step| Shown::new(installation, step)).collect();
+    // The address of a report can reach people who never had the invitation.
+    let is_own = report.steps.iter().any(|step| step.state.binding == Binding::Browser);
     let page = ReportPage {
         branding: reply::branding(installation),
         chain: &report.chain.name,
         organisation: shown.first().and_then(Shown::organisation),
         steps: shown.iter().map(|shown| reported(installation, shown)).collect(),
-        invitation_href: report.invitation.as_deref(),
+        invitation_href: report.invitation.as_deref().filter(|_| is_own),
+        is_open: report.invitation.is_some(),
         expires_at: report.expires_at.map(crate::env::moment),
     };
     let state = ChainState::of(page.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome)));

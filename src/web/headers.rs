@@ -48,27 +48,42 @@ pub(crate) enum Forms {
 
 /// Allows the one stylesheet and images inside the page, but no scripts, frames or requests. It also forbids forms, except on the page of
 /// an invitation and on the help page.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'none';"));
-static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
-static POLICY_OF_QUESTIONS: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'self';"));
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| Forms::None.policy(None));
+static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| Forms::LeadAway.policy(None));
+static POLICY_OF_QUESTIONS: LazyLock<HeaderValue> = LazyLock::new(|| Forms::AskUs.policy(None));
 
-fn policy(form_action: &str) -> HeaderValue {
-    let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-    let policy =
-        format!("default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none';{form_action} frame-ancestors 'none'");
-    // Base64 is visible ASCII, so this cannot fail. If it did, the page would lose its style and keep its protection.
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+static STYLE_HASH: LazyLock<String> = LazyLock::new(|| hash(STYLE));
+
+fn hash(style: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes())))
+}
+
+impl Forms {
+    /// `colours` is the operator's stylesheet.
+    fn policy(self, colours: Option<&str>) -> HeaderValue {
+        let form_action = match self {
+            Self::None => " form-action 'none';",
+            Self::LeadAway => "",
+            Self::AskUs => " form-action 'self';",
+        };
+        let colours = colours.map(|colours| format!(" {}", hash(colours))).unwrap_or_default();
+        let style = &*STYLE_HASH;
+        let policy =
+            format!("default-src 'none'; style-src {style}{colours}; img-src data:; base-uri 'none';{form_action} frame-ancestors 'none'");
+        // Base64 is visible ASCII, so this cannot fail. If it did, the page would lose its style and keep its protection.
+        HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+    }
 }
 
 /// Sets the security headers of an answer and overwrites existing ones. Applies to every status, including 303, 404, 405 and 413.
 ///
 /// * `https`: whether the public base address is https. Over http, browsers ignore HSTS. On a loopback host, HSTS would lock people out.
 pub(crate) fn secure(headers: &mut HeaderMap, https: bool) {
-    secure_with(headers, https, Forms::None);
+    secure_with(headers, https, Forms::None, None);
 }
 
-/// As [`secure`], for a page that may have forms.
-pub(crate) fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
+/// As [`secure`], for a page that may have forms, and the operator's own colours.
+pub(crate) fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms, colours: Option<&str>) {
     for (name, value) in FIXED {
         headers.insert(name, value);
     }
@@ -77,7 +92,8 @@ pub(crate) fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
         Forms::LeadAway => &POLICY_OF_FORMS,
         Forms::AskUs => &POLICY_OF_QUESTIONS,
     };
-    headers.insert(header::CONTENT_SECURITY_POLICY, LazyLock::force(policy).clone());
+    let policy = colours.map_or_else(|| LazyLock::force(policy).clone(), |colours| forms.policy(Some(colours)));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
@@ -123,7 +139,7 @@ mod tests {
     fn a_page_whose_button_leads_away_differs_by_the_one_directive() {
         let [mut without, mut with] = [HeaderMap::new(), HeaderMap::new()];
         secure(&mut without, true);
-        secure_with(&mut with, true, Forms::LeadAway);
+        secure_with(&mut with, true, Forms::LeadAway, None);
         let [strict, loose] = [&mut without, &mut with].map(|headers| headers.remove(header::CONTENT_SECURITY_POLICY).unwrap());
         assert_eq!(strict.to_str().unwrap().replace(" form-action 'none';", ""), loose.to_str().unwrap());
         assert!(!loose.to_str().unwrap().contains("form-action"));
@@ -133,8 +149,17 @@ mod tests {
     #[test]
     fn a_form_of_the_help_page_reaches_this_site_alone() {
         let mut headers = HeaderMap::new();
-        secure_with(&mut headers, true, Forms::AskUs);
+        secure_with(&mut headers, true, Forms::AskUs, None);
         assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("; form-action 'self';"));
+    }
+
+    #[test]
+    fn the_operators_colours_are_allowed_by_their_hash() {
+        let mut headers = HeaderMap::new();
+        secure_with(&mut headers, true, Forms::None, Some(":root{--brand:#0f5c8c}"));
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let [all, colours] = [STYLE, ":root{--brand:#0f5c8c}"].map(hash);
+        assert!(policy.contains(&format!("style-src {all} {colours}; img-src data:; base-uri 'none'; form-action 'none';")), "{policy}");
     }
 
     #[test]

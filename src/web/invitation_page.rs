@@ -10,7 +10,7 @@ pub use self::report::{ChainState, ReportPage, ReportStep, report, report_json};
 pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_json};
 use super::pages::{Branding, Icon, Moment, PageMarks, mailto, monogram, shell};
 use super::users_approval::UsersMayApprove;
-use super::words::{self, Argument, INVITATION, LETTERS, Names, PageText};
+use super::words::{self, Argument, INVITATION, LETTERS, Names, PAGES, PageText};
 use crate::config::{Companion, Publisher};
 use crate::consent::ids::ClientId;
 use crate::consent::outcome::Tone;
@@ -155,6 +155,10 @@ impl<'a> InvitationPage<'a> {
             .with("organisation", strong(self.organisation.unwrap_or_default()))
     }
 
+    fn letter(&self) -> Letter<'a> {
+        Letter { organisation: self.organisation, role: self.role(), address: self.address, expires_at: self.expires_at }
+    }
+
     /// The role that can approve all apps of the invitation.
     fn role(&self) -> RoleNeeded {
         let highest = self.steps.iter().any(|step| step.role == RoleNeeded::PrivilegedRoleAdministrator);
@@ -167,21 +171,16 @@ fn not_an_administrator(page: &InvitationPage<'_>) -> Markup {
         details {
             summary { (INVITATION.text("pass-on")) }
             p { (INVITATION.text("pass-on-how")) }
-            @if let Some(address) = mail(page) { p.noprint { a.button href=(address) { (INVITATION.text("pass-on-mail")) } } }
+            @if let Some(address) = mail(page) { p.noprint { a.button href=(address) { (PAGES.text("pass-on-mail")) } } }
             (letter(page))
         }
     }
 }
 
-/// A mail with the letter, and with its address alone if the letter is too long. `None` if even that is too long.
+/// A mail with the letter to an administrator.
 fn mail(page: &InvitationPage<'_>) -> Option<String> {
-    let names = page.names();
     let apps: Vec<_> = page.steps.iter().map(|step| step.app).collect();
-    let [greeting, asks, open, how] = letter_texts(page, apps.join(", ")).map(|text| text.plain(names));
-    let address = page.address;
-    let whole = format!("{greeting}\r\n\r\n{asks}\r\n\r\n{open}\r\n{address}\r\n\r\n{how}");
-    let subject = LETTERS.text("subject").with("apps", apps.join(", ")).plain(names);
-    mailto("", &[(&subject, &whole), (&subject, &format!("{open}\r\n{address}")), ("", address)])
+    page.letter().mail(page.names(), &apps.join(", "))
 }
 
 fn another_account(page: &InvitationPage<'_>) -> Markup {
@@ -195,23 +194,43 @@ fn another_account(page: &InvitationPage<'_>) -> Markup {
     }
 }
 
-/// The letter's greeting, its request, its line above the address, and its end.
-fn letter_texts<'a>(page: &InvitationPage<'a>, apps: impl Into<Argument<'a>>) -> [PageText<'a>; 4] {
-    let asks = LETTERS
-        .text(if page.organisation.is_some() { "asks-for-named" } else { "asks" })
-        .with("organisation", page.organisation.unwrap_or_default())
-        .with("roles", words::roles(page.role()).plain_alone())
-        .with("apps", apps);
-    let end = Moment::of(page.expires_at).map(|end| end.human).unwrap_or_default();
-    [LETTERS.text("greeting"), asks, LETTERS.text("open-link"), LETTERS.text("how-to-tell").with("end", end)]
+/// A message that a reader without the role can send to an administrator.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::web) struct Letter<'a> {
+    pub(in crate::web) organisation: Option<&'a str>,
+    pub(in crate::web) role: RoleNeeded,
+    /// The address of the invitation.
+    pub(in crate::web) address: &'a str,
+    pub(in crate::web) expires_at: OffsetDateTime,
 }
 
-/// A message that a reader without the role can send to an administrator.
+impl<'a> Letter<'a> {
+    /// The letter's greeting, its request, its line above the address, and its end.
+    fn texts(self, apps: impl Into<Argument<'a>>) -> [PageText<'a>; 4] {
+        let asks = LETTERS
+            .text(if self.organisation.is_some() { "asks-for-named" } else { "asks" })
+            .with("organisation", self.organisation.unwrap_or_default())
+            .with("roles", words::roles(self.role).plain_alone())
+            .with("apps", apps);
+        let end = Moment::of(self.expires_at).map(|end| end.human).unwrap_or_default();
+        [LETTERS.text("greeting"), asks, LETTERS.text("open-link"), LETTERS.text("how-to-tell").with("end", end)]
+    }
+
+    /// A `mailto:` address with the letter, and with its address alone if the letter is too long. `None` if even that is too long.
+    pub(in crate::web) fn mail(self, names: Names<'_>, apps: &'a str) -> Option<String> {
+        let [greeting, asks, open, how] = self.texts(apps).map(|text| text.plain(names));
+        let address = self.address;
+        let whole = format!("{greeting}\r\n\r\n{asks}\r\n\r\n{open}\r\n{address}\r\n\r\n{how}");
+        let subject = LETTERS.text("subject").with("apps", apps).plain(names);
+        mailto("", &[(&subject, &whole), (&subject, &format!("{open}\r\n{address}")), ("", address)])
+    }
+}
+
 fn letter(page: &InvitationPage<'_>) -> Markup {
     let names = page.names();
-    let [greeting, asks, open, how] = letter_texts(page, listed(&page.steps));
+    let [greeting, asks, open, how] = page.letter().texts(listed(&page.steps));
     html! {
-        pre {
+        pre tabindex="0" {
             (greeting) "\n\n"
             (asks.fill(names)) "\n\n"
             (open) "\n"

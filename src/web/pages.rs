@@ -22,9 +22,10 @@ pub use self::notice::{Notice, notice, notice_json};
 pub(super) use self::result::{eyebrow, result_json_in};
 pub use self::result::{result, result_json};
 pub use self::result_page::{ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
-pub(super) use self::sections::{chain_line, closing, details, facts, lists, meaning, users_approval};
+pub(super) use self::sections::{chain_line, closing, details, facts, lists, meaning, open_enterprise_apps, users_approval};
 use super::headers::STYLE;
 use super::words::{Names, PAGES, PageText};
+use crate::config::Look;
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 
@@ -37,6 +38,8 @@ pub struct Branding<'a> {
     pub support: &'a str,
     /// The address of the operator's privacy notice.
     pub privacy_url: &'a Url,
+    /// The operator's logo and colours, if it has any.
+    pub look: Option<&'a Look>,
 }
 
 impl<'a> Branding<'a> {
@@ -74,10 +77,14 @@ pub(super) fn shell(branding: Branding<'_>, title: &PageText<'_>, names: Names<'
                 link rel="icon" href=(NO_ICON);
                 title { (title.plain(names)) " · " (branding.operator) }
                 style { (PreEscaped(STYLE)) }
+                @if let Some(colours) = branding.look.and_then(|look| look.colours.as_deref()) { style { (PreEscaped(colours)) } }
             }
             body {
                 header.who {
-                    span.monogram aria-hidden="true" { (monogram(branding.operator, "")) }
+                    @match branding.look.and_then(|look| look.logo.as_deref()) {
+                        Some(logo) => { img.logo src=(logo) alt=""; }
+                        None => { span.monogram aria-hidden="true" { (monogram(branding.operator, "")) } }
+                    }
                     p { bdi { (branding.operator) } }
                 }
                 main class=(tone.class()) data-outcome=[outcome.map(Outcome::name)] data-notice=[notice] data-page=[page] data-chain=[chain] {
@@ -225,11 +232,6 @@ pub(super) fn next_section(
     }
 }
 
-/// An address that one click selects completely.
-pub(super) fn copyable(address: &str) -> Markup {
-    html! { p.copy { code { (address) } } }
-}
-
 /// A time of our own clock, in UTC.
 pub(super) struct Moment {
     pub(super) machine: String,
@@ -244,7 +246,7 @@ impl Moment {
             .with("day", u64::from(moment.day()))
             .with("month", u64::from(u8::from(moment.month())))
             .with("year", moment.year().to_string())
-            .with("time", moment.format(format_description!("[hour]:[minute]:[second]")).ok()?);
+            .with("time", moment.format(format_description!("[hour]:[minute]")).ok()?);
         Some(Self { machine: moment.format(&Rfc3339).ok()?, human: human.plain_alone() })
     }
 }

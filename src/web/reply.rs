@@ -16,7 +16,8 @@ pub type Answer = Response<String>;
 /// Sets the security headers of an answer, with the policy that its page requires.
 pub(super) fn secure(installation: &Installation, answer: &mut Answer) {
     let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
-    headers::secure_with(answer.headers_mut(), installation.config.site.base_url.scheme() == "https", forms);
+    let site = &installation.config.site;
+    headers::secure_with(answer.headers_mut(), site.base_url.scheme() == "https", forms, site.look.colours.as_deref());
 }
 
 /// The answer after a panic: plain text with the usual headers, because even the page code may be at fault.
@@ -130,6 +131,6 @@ fn bare(status: StatusCode, body: String, content_type: &'static str) -> Answer 
 
 /// The operator's details, for every page.
 pub(super) fn branding(installation: &Installation) -> Branding<'_> {
-    let installation = &installation.config.site;
-    Branding { operator: &installation.operator, support: &installation.support, privacy_url: &installation.privacy_url }
+    let site = &installation.config.site;
+    Branding { operator: &site.operator, support: &site.support, privacy_url: &site.privacy_url, look: Some(&site.look) }
 }

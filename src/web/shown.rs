@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::Request;
+use super::invitation_page::Letter;
 use super::pages::{ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::reply::{self, Answer};
 use super::users_approval::UsersMayApprove;
@@ -12,6 +13,7 @@ use super::words::{self, CodeFrom};
 use crate::approval::ApprovalView;
 use crate::consent::finding::Obstacle;
 use crate::consent::permissions::{self, NamedPermission};
+use crate::consent::roles::role_needed;
 use crate::consent::profile::VerifyIn;
 use crate::consent::{ApprovalState, Binding, Outcome, Owner, Queued, ResourceId, Verdict, aadsts};
 use crate::installation::{Informed, Installation};
@@ -32,6 +34,20 @@ fn seconds_to_reload(age: Duration) -> Option<u32> {
     ends.into_iter().find(|(end, _)| age.as_secs() < u64::from(*end)).map(|(_, seconds)| seconds)
 }
 
+/// A mail with the invitation to an administrator, for a reader who may lack the role.
+fn pass_on(installation: &Installation, view: &ApprovalView<'_>) -> Option<String> {
+    let helps = matches!(view.outcome, Outcome::NotAnAdmin | Outcome::Declined) && view.state.binding == Binding::Browser;
+    let address = view.invitation.as_deref().filter(|_| helps)?;
+    let expected = &view.state.expectation;
+    let letter = Letter {
+        organisation: expected.label.as_ref().map(|label| label.as_str()),
+        role: role_needed(&view.app.profile.expected),
+        address,
+        expires_at: crate::env::moment(expected.invitation.as_ref()?.expires_at),
+    };
+    letter.mail(reply::branding(installation).names(), &view.app.profile.name)
+}
+
 /// An approval, ready to render.
 pub(super) struct Shown<'a> {
     pub(super) view: &'a ApprovalView<'a>,
@@ -40,6 +56,8 @@ pub(super) struct Shown<'a> {
     /// The name of the resource that is missing or disabled in the tenant.
     resource: Option<(String, ResourceId)>,
     sign_out: Url,
+    centre: String,
+    pass_on: Option<String>,
     granted: Vec<NamedPermission>,
 }
 
@@ -60,6 +78,8 @@ impl<'a> Shown<'a> {
             ticket: view.state.ticket.to_string(),
             resource: resource.map(|resource| (name(resource), resource)),
             sign_out: view.app.endpoints.sign_out_url(),
+            centre: view.app.endpoints.enterprise_apps_url(),
+            pass_on: pass_on(installation, view),
             granted: view.check.as_ref().map(|check| permissions::granted(&view.app.profile, &check.timed.finding)).unwrap_or_default(),
         }
     }
@@ -172,6 +192,8 @@ impl<'a> Shown<'a> {
             provisional: outcome.can_change(self.age()),
             check_again_href: (self.can_be_checked() && *outcome != Outcome::Granted).then_some(CHECK_AGAIN),
             again_href: invitation.as_deref().filter(|_| state.binding == Binding::Browser),
+            centre_href: Some(&self.centre),
+            pass_on_href: self.pass_on.as_deref(),
             sign_out_href: astray.then_some(&self.sign_out),
             chain: chain.as_ref().map(|progress| {
                 let total = progress.chain.steps.len();

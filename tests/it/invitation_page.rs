@@ -107,7 +107,7 @@ impl Texts {
     }
 
     fn branding(&self) -> Branding<'_> {
-        Branding { operator: &self.operator, support: &self.support, privacy_url: &self.privacy }
+        Branding { operator: &self.operator, support: &self.support, privacy_url: &self.privacy, look: None }
     }
 
     fn companion(&self) -> CompanionStep<'_> {
@@ -210,6 +210,7 @@ impl Texts {
                 })
                 .collect(),
             invitation_href: Some("/i/token"),
+            is_open: true,
             expires_at: Some(END),
         }
     }
@@ -400,7 +401,7 @@ fn permissions_are_next_to_the_text_of_microsofts_page() {
     let lines = |list| all(&document, list).iter().map(|line| line.text().collect()).collect::<Vec<String>>();
     let high = [
         "Reads, changes and deletes appointments in every calendar.High impact Microsoft shows: Read and write calendars in all mailboxes",
-        "Reads the full profile of everybody, such as department, telephone and manager.High impact Microsoft shows: Read all users' full profiles",
+        "Reads the full profile of everyone, such as department, telephone and manager.High impact Microsoft shows: Read all users' full profiles",
         "Archive.WriteNot known to us A permission of Fabrikam Archive",
         "Reads all groups, their members and what they hold, such as conversations and files.High impact Optional. Microsoft may show: Read all groups",
     ];
@@ -585,8 +586,8 @@ fn the_page_names_a_foreign_app_and_promises_no_working_mail() {
     };
     let whole = text_with(Some(texts.companion()));
     assert!(whole.contains("Published by Apple Inc., not by Fabrikam IT"));
-    assert!(whole.contains("Your users may be able to approve this themselves; approving here covers everybody at once."));
-    assert!(whole.contains("Affected after 1 October 2026") && whole.contains("1 April 2027"));
+    assert!(whole.contains("Your users may be able to approve this themselves; approving here covers everyone at once."));
+    assert!(whole.contains("From 1 October 2026, Microsoft blocks its access over Exchange Web Services"));
     assert!(whole.contains("Microsoft does not send you back to us"));
     let bare = text_with(Some(CompanionStep { publisher: None, users_may_approve: false, uses_ews: false }));
     assert!(bare.contains("Published by another company, not by Fabrikam IT"));
@@ -651,7 +652,7 @@ fn whether_users_may_approve_it_themselves_is_said_as_far_as_it_was_seen() {
         (
             Some(UsersMayApprove::Perhaps),
             "perhaps",
-            "Your users may be able to approve this themselves; approving here covers everybody at once.",
+            "Your users may be able to approve this themselves; approving here covers everyone at once.",
         ),
     ] {
         let page = ResultPage { users_may_approve: known, ..texts.result(Outcome::Pending) };
@@ -812,7 +813,7 @@ fn a_report_lists_each_step_and_links_the_readers_next_one() {
     let waiting = texts.report([Some(Granted), Some(GrantedUnseen), Some(Granted)]);
     assert!(text_in(&parse(&report(&waiting).into_string()), "section.next").contains("Nothing for you to do now"));
     assert!(report_json(&waiting)["next"].is_null());
-    let ended = ReportPage { invitation_href: None, ..page };
+    let ended = ReportPage { invitation_href: None, is_open: false, ..page };
     let html = report(&ended).into_string();
     assert!(all(&parse(&html), "a.button").is_empty());
     assert!(text_of(&html).contains("Please ask Fabrikam IT for a new one: help@fabrikam.example"));

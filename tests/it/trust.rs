@@ -14,16 +14,6 @@ const ASKS: [&str; 8] = ["copy", "paste", "drag", "read out", "retype", "dictate
 /// What thieves want.
 const WANTED: [&str; 4] = ["address", "link", "token", "code"];
 
-/// The breaches that are left. A text that is corrected leaves this list, and no text joins it.
-const LEFT: [(&str, &str); 6] = [
-    ("must", "It must be at  and name  and its publisher ()."),
-    ("must", "It must be at  and name ."),
-    ("must", "It must be at https://localhost/ and name Apple Internet Accounts."),
-    ("must", "The app is registered as public, so it must not send a credential."),
-    ("must", "The password must be changed in your organisation's own directory."),
-    ("must", "both must be the client id."),
-];
-
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
@@ -111,9 +101,5 @@ fn no_text_asks_for_an_address_or_a_code_or_alarms() {
             }
         }
     }
-    let left: BTreeSet<_> = LEFT.into_iter().collect();
-    let new: Vec<_> = found.difference(&left).collect();
-    assert!(new.is_empty(), "no page and no mail says this: {new:#?}");
-    let corrected: Vec<_> = left.difference(&found).collect();
-    assert!(corrected.is_empty(), "these are corrected, so they leave the list: {corrected:#?}");
+    assert!(found.is_empty(), "no page and no mail says this: {found:#?}");
 }

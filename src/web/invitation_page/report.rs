@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
-use crate::web::pages::{Branding, Moment, NamedBy, Organisation, PageMarks, ResultPage, lists, result_json, shell, verdict};
+use crate::web::pages::{Branding, Icon, Moment, NamedBy, Organisation, PageMarks, ResultPage, lists, result_json, shell, verdict};
 use crate::web::words::{INVITATION, Names, PageText};
 
 /// One step of a chain, with its state.
@@ -38,8 +38,10 @@ pub struct ReportPage<'a> {
     pub organisation: Option<Organisation<'a>>,
     /// At least one app, in order.
     pub steps: Vec<ReportStep<'a>>,
-    /// The invitation's address, where each step has its button. `None` if the invitation is no longer valid.
+    /// The invitation's address, where each step has its button. `None` if the invitation is no longer valid, or the reader never had it.
     pub invitation_href: Option<&'a str>,
+    /// Whether the invitation is valid.
+    pub is_open: bool,
     /// When the invitation expires.
     pub expires_at: Option<OffsetDateTime>,
 }
@@ -181,7 +183,7 @@ fn what_is_left(page: &ReportPage<'_>, next: Option<(usize, &ReportStep<'_>)>) -
                             }
                         }
                         None => {
-                            p { (INVITATION.text("report-link-ended").fill(names)) }
+                            p { (INVITATION.text(if page.is_open { "report-open-link" } else { "report-link-ended" }).fill(names)) }
                         }
                     }
                 }
@@ -201,7 +203,7 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
         step.result.as_ref().map_or(Tone::Note, |result| if result.forbidden.is_empty() { result.words().tone } else { Tone::Alarm });
     html! {
         section.step.reported.(tone.class()) data-step=(step.id) data-outcome=[outcome.map(Outcome::name)] {
-            h2 { (number) ". " bdi { (step.app) } }
+            h2 { span.number { @match outcome { Some(outcome) => (Icon::of(outcome, tone)), None => (number) } } " " bdi { (step.app) } }
             @match &step.result {
                 None if step.checked => p.standing { (INVITATION.text("report-not-approved")) },
                 None => {

@@ -9,7 +9,8 @@ use url::Url;
 use super::{CompanionStep, ews, place};
 use crate::consent::outcome::{PROVISIONAL, Tone};
 use crate::web::pages::{
-    Closing, Icon, PageMarks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page,
+    Closing, Icon, PageMarks, ResultPage, chain_line, closing, details, eyebrow, facts, lists, meaning, open_enterprise_apps,
+    opens_as_page,
     result_json_in, shell, users_approval, verdict,
 };
 use crate::web::words::{self, INVITATION, Words};
@@ -84,18 +85,16 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
 fn to_the_approval(page: &WatchPage<'_>) -> Markup {
     let result = &page.result;
     let publisher = page.companion.publisher;
-    let must_name = INVITATION
-        .text(if publisher.is_some() { "watch-must-name-publisher" } else { "watch-must-name" })
+    let names_app = INVITATION
+        .text(if publisher.is_some() { "watch-names-publisher" } else { "watch-names" })
         .with("publisher", publisher.unwrap_or_default())
         .with("place", place(page.login_host));
     html! {
         @if opens_as_page(page.consent_url) {
             p { a.button.primary href=(page.consent_url) target="_blank" rel="noopener noreferrer" { (INVITATION.text("watch-open")) } }
-        } @else {
-            (copyable(page.consent_url.as_str()))
         }
         p.quiet {
-            (must_name.fill(result.names())) " " (INVITATION.text("publisher-shown"))
+            (names_app.fill(result.names())) " " (INVITATION.text("publisher-shown"))
         }
     }
 }
@@ -158,7 +157,11 @@ fn by_the_portal(page: &WatchPage<'_>) -> Markup {
     html! {
         details {
             summary { (INVITATION.text("watch-portal")) }
-            p { (INVITATION.text("watch-portal-path").fill(page.result.names())) }
+            ol {
+                li { (open_enterprise_apps(&page.result)) }
+                li { (INVITATION.text("watch-portal-app").fill(page.result.names())) }
+                li { (INVITATION.text("watch-portal-grant")) }
+            }
             p { (INVITATION.text("watch-portal-listed")) }
         }
     }

@@ -15,7 +15,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub(super) fn questions(branding: Branding<'_>) -> Markup {
     let mail = mail_address(branding.support).map(|address| (address, format!("mailto:{address}")));
     let links: Vec<_> = mail.into_iter().chain(phone_number(branding.support)).collect();
-    let contact = html! { bdi { (linked(branding.support, &links)) } };
+    let contact = linked(branding.support, &links);
     PAGES.text("questions").with("contact", contact).fill(branding.names())
 }
 
@@ -38,19 +38,31 @@ pub(super) fn buttons(page: &ResultPage<'_>, primary: bool) -> Markup {
     }
 }
 
-/// A mail to the operator about this page, without an address of ours and without a token.
+/// A mail to the operator about this page.
 fn mail(page: &ResultPage<'_>, address: &str) -> String {
+    let (subject, facts) = (PAGES.text("contact-subject").plain(page.names()), facts(page));
+    mailto(address, &[(&subject, &facts), (&subject, "")]).unwrap_or_else(|| format!("mailto:{address}"))
+}
+
+/// A mail to the person who manages the organisation's sign-in rules. The reader knows the address.
+pub(super) fn mail_about_policy(page: &ResultPage<'_>) -> String {
     let names = page.names();
+    let (subject, request, facts) = (PAGES.text("policy-subject").plain(names), PAGES.text("policy-request").plain(names), facts(page));
+    mailto("", &[(&subject, &format!("{request}\r\n{facts}")), (&subject, &request)]).unwrap_or_else(|| "mailto:".to_owned())
+}
+
+/// What helps the receiver of a mail to find the cause, without an address of ours and without a token.
+fn facts(page: &ResultPage<'_>) -> String {
     let time = page.looked_at.or(page.came_back_at).and_then(Moment::of).map(|time| time.machine);
     let lines = [
-        Some((PAGES.text("details-outcome"), page.outcome.name())),
-        page.record_id.map(|id| (PAGES.text("details-record"), id)),
-        page.reference.map(|reference| (PAGES.text("details-reference"), reference)),
-        time.as_deref().map(|time| (PAGES.text("details-time"), time)),
+        Some((PAGES.text("details-outcome"), page.outcome.name().to_owned())),
+        page.code.map(|reported| (PAGES.text("details-code"), reported.code.to_string())),
+        page.record_id.map(|id| (PAGES.text("details-record"), id.to_owned())),
+        page.reference.map(|reference| (PAGES.text("details-reference"), reference.to_owned())),
+        time.map(|time| (PAGES.text("details-time"), time)),
+        page.correlation_id.map(|id| (PAGES.text("details-correlation-id"), id.to_string())),
     ];
-    let body: String = lines.into_iter().flatten().map(|(label, value)| format!("\r\n{}: {value}", label.plain(names))).collect();
-    let subject = PAGES.text("contact-subject").plain(names);
-    mailto(address, &[(&subject, &body), (&subject, "")]).unwrap_or_else(|| format!("mailto:{address}"))
+    lines.into_iter().flatten().map(|(label, value)| format!("\r\n{}: {value}", label.plain(page.names()))).collect()
 }
 
 /// The address of a mail with the first subject and body that together are short enough. `to` is an address of plain letters, or empty.
@@ -114,7 +126,7 @@ mod tests {
     fn a_mail_is_short_and_no_value_leaves_its_field() {
         let privacy_url = url::Url::parse("https://example.com/").unwrap();
         for app in ["a&body=x#?\r\nBcc: y".to_owned(), "\u{1f4e7}".repeat(80), "\u{1f4e7}".repeat(400)] {
-            let branding = Branding { operator: "N&bcc=o", support: "help@n.example", privacy_url: &privacy_url };
+            let branding = Branding { operator: "N&bcc=o", support: "help@n.example", privacy_url: &privacy_url, look: None };
             let page = ResultPage {
                 app: Some(&app),
                 reference: Some("&to=x"),

@@ -150,6 +150,10 @@ pub struct ResultPage<'a> {
     pub again_href: Option<&'a str>,
     /// Microsoft's sign-out page. Set if another account can help.
     pub sign_out_href: Option<&'a Url>,
+    /// The Enterprise apps in the Microsoft Entra admin centre of the app's cloud.
+    pub centre_href: Option<&'a str>,
+    /// A mail with the invitation to an administrator, only for the browser that pressed its button. Set if another person can help.
+    pub pass_on_href: Option<&'a str>,
     /// The chain that the approval is part of.
     pub chain: Option<ChainLine<'a>>,
     /// What happens after the page.
@@ -202,6 +206,8 @@ impl<'a> ResultPage<'a> {
             check_again_href: None,
             again_href: None,
             sign_out_href: None,
+            centre_href: None,
+            pass_on_href: None,
             chain: None,
             closing: Closing::Nothing,
             verified_later: false,
@@ -234,6 +240,8 @@ impl<'a> ResultPage<'a> {
         }
         if self.may_still_arrive() {
             words.next = words.next.variant("soon");
+        } else if !self.forbidden.is_empty() {
+            words.next = words.next.variant("forbidden");
         }
         match self {
             Self { unopened: true, .. } => words::unopened(words),

@@ -45,13 +45,17 @@ pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
                 @if let Some(address) = page.again_href {
                     p { a.button.primary[primary] href=(address) { (PAGES.text(if as_admin { "try-again-as-admin" } else { "try-again" })) } }
                     @if other_account { p.quiet { (PAGES.text("try-again-private-window")) } }
+                    @if let Some(mail) = page.pass_on_href { p { a.button href=(mail) { (PAGES.text("pass-on-mail")) } } }
                 } @else {
                     p.quiet { (PAGES.text("try-again-ask").fill(names)) }
                     (contact::buttons(page, primary))
                 }
             }
-        } @else if page.asks_operator() {
+        } @else if page.asks_operator() || !page.forbidden.is_empty() {
             div.cta { (contact::buttons(page, words.asks_reader())) }
+        }
+        @if words.turn == Owner::Organisation && page.outcome == Outcome::BlockedByPolicy {
+            p { a.button href=(contact::mail_about_policy(page)) { (PAGES.text("policy-mail")) } }
         }
         @if let Some(url) = page.sign_out_href.filter(|url| opens_as_page(url)) {
             details {
@@ -216,28 +220,37 @@ pub(in crate::web) fn closing(page: &ResultPage<'_>, words: &Words) -> Markup {
     html! { p.closing { @if may_close { (PAGES.text("closing-may-close")) " " } (told.fill(page.names())) } }
 }
 
+/// The way to Enterprise apps in the Microsoft Entra admin centre, as the first of numbered steps.
+pub(in crate::web) fn open_enterprise_apps(page: &ResultPage<'_>) -> PageText<'static> {
+    let label = PAGES.text("centre");
+    let centre = match page.centre_href {
+        Some(href) => html! { a href=(href) target="_blank" rel="noopener noreferrer" { (label) } },
+        None => label.render(),
+    };
+    PAGES.text("centre-open").with("centre", centre)
+}
+
 /// The places in the Microsoft Entra admin centre where the reader can act, as numbered steps. Folded if they are no part of the next step.
 pub(super) fn admin_centre(page: &ResultPage<'_>, words: &Words) -> Markup {
     let names = page.names();
-    let centre = html! { a href="https://entra.microsoft.com/" target="_blank" rel="noopener noreferrer" { (PAGES.text("centre")) } };
     let app =
         PAGES.text("centre-choose").with("name", page.missing_resource.filter(|_| page.is_switched_off()).or(page.app).unwrap_or_default());
-    let opened = [PAGES.text("centre-open").with("centre", centre), PAGES.text("centre-apps")];
     let (heading, steps): (_, &[PageText<'_>]) = match page.outcome {
         Outcome::Granted => (PAGES.text("centre-undo"), &[app, PAGES.text("centre-delete"), PAGES.text("centre-pause")]),
+        Outcome::WrongTenant => (PAGES.text("centre-remove"), &[app, PAGES.text("centre-delete")]),
         outcome if outcome == Outcome::Disabled || (outcome == Outcome::AppMisconfigured && page.is_switched_off()) => {
             (PAGES.text("centre-enable"), &[app, PAGES.text("centre-properties")])
         }
         Outcome::ApprovalRequested => (PAGES.text("centre-decide"), &[PAGES.text("centre-requests"), PAGES.text("centre-review")]),
         _ => return html! {},
     };
-    let steps = html! { ol { @for step in opened.iter().chain(steps) { li { (step.fill(names)) } } } };
+    let steps = html! { ol { @for step in [open_enterprise_apps(page)].iter().chain(steps) { li { (step.fill(names)) } } } };
     html! {
         @if page.app.is_some() {
-            @if words.turn == Owner::Nobody {
-                details.centre { summary { (heading) } (steps) }
+            @if words.turn == Owner::Nobody || page.outcome == Outcome::WrongTenant {
+                details.centre { summary { (heading.fill(names)) } (steps) }
             } @else {
-                section.centre aria-labelledby="centre" { h2 #centre { (heading) } (steps) }
+                section.centre aria-labelledby="centre" { h2 #centre { (heading.fill(names)) } (steps) }
             }
         }
     }
