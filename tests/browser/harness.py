@@ -10,14 +10,17 @@ import base64
 import hashlib
 import hmac
 import http.client
+import http.server
 import json
 import os
+import queue
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import uuid
@@ -224,6 +227,71 @@ class Browser:
         self.ask("DELETE", self.session)
 
 
+class Lambda(http.server.ThreadingHTTPServer):
+    """A Lambda function behind an HTTP API: what a browser asks becomes an event for the function, and its answer goes back."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), LambdaDoor)
+        self.events, self.answers = queue.Queue(), {}
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def environment(self):
+        return {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.server_port}", "AWS_LAMBDA_FUNCTION_NAME": "callback", "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "_HANDLER": "bootstrap", "AWS_REGION": "eu-central-1",
+        }
+
+
+class LambdaDoor(http.server.BaseHTTPRequestHandler):
+    RUNTIME = "/2018-06-01/runtime/"
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status, headers, body):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.path.startswith(self.RUNTIME):
+            number, event = self.server.events.get()
+            deadline = str(int((time.time() + PATIENCE) * 1000))
+            names = {"Aws-Request-Id": number, "Deadline-Ms": deadline, "Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:1:function:callback"}
+            self.reply(200, {f"Lambda-Runtime-{name}": value for name, value in names.items()}, json.dumps(event).encode())
+            return
+        path, _, query = self.path.partition("?")
+        place = {"accountId": "1", "apiId": "a", "domainName": self.headers["Host"], "domainPrefix": "a", "requestId": "r", "routeKey": "$default",
+                 "stage": "$default", "time": "01/Dec/2026:00:00:00 +0000", "timeEpoch": int(time.time() * 1000),
+                 "http": {"method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.9", "userAgent": "-"}}
+        event = {"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": dict(self.headers),
+                 "requestContext": place, "isBase64Encoded": False}
+        number = str(uuid.uuid4())
+        self.server.answers[number] = answer = queue.Queue()
+        self.server.events.put((number, event))
+        answer = answer.get(timeout=PATIENCE)
+        self.reply(answer["statusCode"], answer["headers"], answer["body"].encode())
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0)) if self.headers["Content-Length"] else self.chunks()
+        self.reply(202, {}, b"")
+        number = self.path.removeprefix(f"{self.RUNTIME}invocation/").partition("/")[0]
+        self.server.answers[number].put(json.loads(body))
+
+    def chunks(self):
+        body = b""
+        while length := int(self.rfile.readline(), 16):
+            body += self.rfile.read(length)
+            self.rfile.readline()
+        return body
+
+
 class Programs(unittest.TestCase):
     """Starts programs for the tests of a class, each in a session of its own and with a minimal environment."""
 
@@ -248,9 +316,9 @@ class Programs(unittest.TestCase):
         cls.addClassCleanup(cls.browser.close)
 
     @classmethod
-    def start(cls, name, command, port=None):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(cls.folder), "TMPDIR": str(cls.folder), "LANG": "C.UTF-8"}
-        with open(cls.folder / f"{name}.out", "wb") as out, open(cls.folder / f"{name}.err", "wb") as err:
+    def start(cls, name, command, port=None, out=None, more=()):
+        environment = {"PATH": os.environ["PATH"], "HOME": str(cls.folder), "TMPDIR": str(cls.folder), "LANG": "C.UTF-8"} | dict(more)
+        with open(out or cls.folder / f"{name}.out", "wb") as out, open(cls.folder / f"{name}.err", "wb") as err:
             process = subprocess.Popen(
                 command, env=environment, cwd=cls.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
             )

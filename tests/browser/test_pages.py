@@ -10,13 +10,15 @@ import hashlib
 import json
 import os
 import re
+import struct
 import time
 import unittest
 import uuid
+import zlib
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from harness import APP, APP_SECRET, AXE, BINARY, KEY, Programs, b64, call, free_ports, invitation, listens, signed, until
+from harness import APP, APP_SECRET, AXE, BINARY, KEY, Lambda, Programs, b64, call, free_ports, invitation, listens, signed, until
 
 READER = "0a1b0000-0000-4000-8000-0000000000b1"
 SIGN_IN = "0a1b0000-0000-4000-8000-0000000000b2"
@@ -49,6 +51,7 @@ name = "%(operator)s"
 base_url = "%(site)s"
 support = "support@northwind.example"
 privacy_url = "https://northwind.example/privacy"
+%(look)s
 [keys]
 secret = { file = "keys.json" }
 [store]
@@ -129,7 +132,7 @@ return {
 RULES = """
 const wrong = [];
 const all = css => [...document.querySelectorAll(css)];
-for (const once of ['h1', 'main', 'title', 'style', 'link[rel=icon][href="data:,"]'])
+for (const once of ['h1', 'main', 'title', 'link[rel=icon][href="data:,"]'])
   if (all(once).length !== 1) wrong.push(`${all(once).length} × ${once}`);
 if (!document.documentElement.lang) wrong.push('no language');
 for (const active of all('script, iframe, object, embed, base, audio, video, canvas, meta[http-equiv], [style], img:not([src^="data:image/"])'))
@@ -157,6 +160,7 @@ class PageTests(Programs):
     """Starts the processes, and checks a page."""
 
     operator, chain = "Northwind Managed Services", "Onboarding"
+    look = ""
     rows = []
 
     @classmethod
@@ -188,7 +192,7 @@ class PageTests(Programs):
         cls.secret("keys.json", json.dumps({"kid": "k1", "key": KEY}))
         cls.secret("app-secret.txt", APP_SECRET)
         settings = {
-            "operator": cls.operator, "site": cls.site, "sandbox": cls.sandbox, "chain": cls.chain, "revoked": REVOKED,
+            "operator": cls.operator, "site": cls.site, "sandbox": cls.sandbox, "chain": cls.chain, "revoked": REVOKED, "look": cls.look,
             "store": cls.folder / "store.redb",
         }
         (cls.folder / "consent.toml").write_text(CONFIG % settings + cls.config_of_apps())
@@ -620,6 +624,18 @@ class EveryPage(PageTests):
             "help, mistyped": ("[data-page=help]", visit("/help?number=x")),
         })
 
+    def test_notices_of_a_function_that_cannot_work(self):
+        """As on AWS: without its keys, and where nothing can be written."""
+        (self.folder / "no-keys.toml").write_text((self.folder / "consent.toml").read_text().replace("keys.json", "missing.json"))
+        for notice, config, out in (("keys_unavailable", "no-keys.toml", None), ("not_recorded", "consent.toml", "/dev/full")):
+            with self.subTest(notice):
+                function = Lambda()
+                self.addCleanup(function.shutdown)
+                self.start(notice, [BINARY.with_name("callback")], out=out, more=function.environment | {"ENTRA_CONSENT_CONFIG": str(self.folder / config)})
+                self.site = f"http://127.0.0.1:{function.server_port}"
+                self.browser.open(f"{self.site}/callback?admin_consent=True&state=x.y.z")
+                self.check(f"notice: {notice}", f"[data-notice={notice}]")
+
     def test_help_answers_in_a_tab_of_its_own(self):
         browser = self.browser
         browser.open(self.invitation(self.tenant()))
@@ -640,6 +656,16 @@ class EveryPage(PageTests):
         browser.switch(before[0])
 
 
+def png(width, height, colour):
+    """A picture of one colour."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = (b"\0" + bytes(colour) * width) * height
+    return b"".join([b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")])
+
+
+LOGO = png(120, 40, (0x0f, 0x5c, 0x8c))
 HOSTILE = "</title><script>hostile=1</script>'\\\"><img src onerror=hostile=1>"
 
 
@@ -647,6 +673,8 @@ class HostileFields(PageTests):
     """Every text that does not come from the product contains markup and scripts."""
 
     operator, chain = f"O {HOSTILE}", f"C {HOSTILE}"
+    # Also the operator's own look: a colour that is too light for a text, and a logo.
+    look = 'colour = "#ffd23f"\nlogo = "data:image/png;base64,%s"' % base64.b64encode(LOGO).decode()
 
     @classmethod
     def config_of_apps(cls):
