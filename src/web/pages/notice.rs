@@ -102,7 +102,7 @@ pub fn notice(branding: Branding<'_>, notice: Notice<'_>) -> Markup {
         (next_section(words.turn, &words.turn.heading(), &words.text("next"), None, None, names))
         @if let Some(hint) = words.for_operator() {
             details {
-                summary { (PAGES.text("notice-for-operator").fill(names)) }
+                summary { span { (PAGES.text("notice-for-operator").fill(names)) } }
                 p { (hint) }
             }
         }

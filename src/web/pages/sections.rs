@@ -38,10 +38,14 @@ pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
     let names = page.names();
     let other_account = matches!(page.outcome, Outcome::WrongTenant | Outcome::WrongAccount);
     let as_admin = other_account || page.outcome == Outcome::NotAnAdmin;
-    let primary = words.asks_reader() && !page.may_still_arrive();
+    // If Microsoft itself blocked the sign-in or the organisation, the organisation has no rule that a person could change.
+    let has_rule = page.outcome == Outcome::BlockedByPolicy && page.outcome.cause(page.code.map(|reported| reported.entry.token)).is_none();
+    let policy_mail = (has_rule && !matches!(words.turn, Owner::Microsoft | Owner::Operator)).then(|| contact::mail_about_policy(page));
+    let primary = words.asks_reader() && !page.may_still_arrive() && policy_mail.is_none();
     html! {
         @if page.can_try_again(words) {
             div.cta {
+                @if let Some(mail) = &policy_mail { p { a.button.primary href=(mail) { (PAGES.text("policy-mail")) } } }
                 @if let Some(address) = page.again_href {
                     p { a.button.primary[primary] href=(address) { (PAGES.text(if as_admin { "try-again-as-admin" } else { "try-again" })) } }
                     @if other_account { p.quiet { (PAGES.text("try-again-private-window")) } }
@@ -53,9 +57,6 @@ pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
             }
         } @else if page.asks_operator() || !page.forbidden.is_empty() {
             div.cta { (contact::buttons(page, words.asks_reader())) }
-        }
-        @if words.turn == Owner::Organisation && page.outcome == Outcome::BlockedByPolicy {
-            p { a.button href=(contact::mail_about_policy(page)) { (PAGES.text("policy-mail")) } }
         }
         @if let Some(url) = page.sign_out_href.filter(|url| opens_as_page(url)) {
             details {
@@ -248,7 +249,7 @@ pub(super) fn admin_centre(page: &ResultPage<'_>, words: &Words) -> Markup {
     html! {
         @if page.app.is_some() {
             @if words.turn == Owner::Nobody || page.outcome == Outcome::WrongTenant {
-                details.centre { summary { (heading.fill(names)) } (steps) }
+                details.centre { summary { span { (heading.fill(names)) } } (steps) }
             } @else {
                 section.centre aria-labelledby="centre" { h2 #centre { (heading.fill(names)) } (steps) }
             }
