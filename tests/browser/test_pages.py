@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from harness import APP, APP_SECRET, AXE, BINARY, KEY, Lambda, Programs, b64, call, free_ports, invitation, listens, signed, until
+from harness import APP, APP_SECRET, AXE, BINARY, KEY, PROJECT, Lambda, Programs, b64, call, free_ports, invitation, listens, signed, until
 
 READER = "0a1b0000-0000-4000-8000-0000000000b1"
 SIGN_IN = "0a1b0000-0000-4000-8000-0000000000b2"
@@ -42,6 +42,7 @@ LEAST_HEIGHT = 44
 
 # A folder for pictures of the pages. scripts/screenshots sets it.
 PICTURES = os.environ.get("ENTRA_CONSENT_TEST_PICTURES")
+DOCUMENT = (PROJECT / "docs" / "pages.md").read_text()
 
 WIDE_SCREEN, PHONE = (1280, 900, "light"), (360, 740, "dark")
 
@@ -156,12 +157,16 @@ axe.run(document, { resultTypes: ['violations', 'incomplete'], ...arguments[0] }
 """
 
 
+def file_name(page):
+    return re.sub("[^a-z0-9_]+", "-", page)
+
+
 class PageTests(Programs):
     """Starts the processes, and checks a page."""
 
     operator, chain = "Northwind Managed Services", "Onboarding"
     look = ""
-    rows = []
+    rows, titles = [], {}
 
     @classmethod
     def config_of_apps(cls):
@@ -298,19 +303,22 @@ class PageTests(Programs):
                 browser.look(width, height, scheme)
             if not hostile and width == PHONE[0]:
                 self.check_keyboard()
-            browser.value("for (const one of document.querySelectorAll('details')) one.open = true")
+            browser.value("for (const one of document.querySelectorAll('details')) [one.before, one.open] = [one.open, true]")
             self.assertEqual(self.axe_findings(scheme), [], f"axe-core, {scheme}")
             self.assertLessEqual(browser.value(MEASURE)["overflow"], 0, f"scrolls sideways at {width} px")
             if width == PHONE[0]:
                 browser.look(320, height, scheme)
                 self.assertLessEqual(browser.value(MEASURE)["overflow"], 0, "scrolls sideways at 320 px")
-            browser.value("for (const one of document.querySelectorAll('details')) one.open = false")
+            browser.value("for (const one of document.querySelectorAll('details')) one.open = one.before")
         for stop in browser.elements("a[href='?reload=off']"):
             self.assertGreaterEqual(browser.ask("GET", f"{stop}/rect")["height"], LEAST_HEIGHT)
         size = browser.value("return document.documentElement.outerHTML.length")
         if not hostile:
             self.assertLessEqual(size, MOST_BYTES)
         self.assertEqual(self.errors(address), [])
+        self.titles[name] = browser.title()
+        if not (hostile or PICTURES):
+            self.assertIn(f"\n### {name}\n", DOCUMENT, "scripts/screenshots --docs adds the page to docs/pages.md")
         self.rows.append((name, seen[1280]["words"], seen[1280]["button"], seen[360]["button"], size))
         return seen
 
@@ -319,8 +327,7 @@ class PageTests(Programs):
         for scheme in ("light", "dark"):
             self.browser.look(width, height, scheme)
             taken = self.browser.develop("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-            file = f"{re.sub('[^a-z0-9_]+', '-', name)}-{width}-{scheme}.png"
-            (Path(PICTURES) / file).write_bytes(base64.b64decode(taken))
+            (Path(PICTURES) / f"{file_name(name)}-{width}-{scheme}.png").write_bytes(base64.b64decode(taken))
 
     def errors(self, address):
         """What our page left in the console. The browser reports the status of the page itself, too."""
@@ -414,6 +421,9 @@ class EveryPage(PageTests):
     @classmethod
     def tearDownClass(cls):
         print_table(cls.rows)
+        if PICTURES:
+            pages = [{"name": name, "title": title, "file": file_name(name)} for name, title in cls.titles.items()]
+            (Path(PICTURES) / "pages.json").write_text(json.dumps(pages, indent=1))
 
     def each(self, pages):
         """Goes to each page and checks it. `pages` maps a name to the mark of its `<main>` and the way."""
@@ -440,6 +450,10 @@ class EveryPage(PageTests):
                     const help = document.querySelector('main a[href$="/help"][target=_blank]'), button = document.querySelector('form button');
                     return !!(help.compareDocumentPosition(button) & Node.DOCUMENT_POSITION_FOLLOWING)""")
                 self.assertTrue(before, "the way to help comes before the button")
+        if PICTURES:
+            self.press_button(self.tenant())
+            self.browser.wait_for("main[data-page=consent]")
+            self.take_pictures("microsoft", *PHONE[:2])
         for width, limit in BUTTON_ABOVE.items():
             if INVITATION_KEEPS_LIMITS:
                 self.assertLess(seen["own app"][width]["button"], limit)
