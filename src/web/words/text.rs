@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use fluent_bundle::{FluentArgs, FluentValue};
 use maud::{Escaper, Markup, PreEscaped, Render};
@@ -105,6 +106,21 @@ fn is_mark(c: char) -> bool {
     matches!(c, ISOLATE | END_OF_ISOLATE) || PLACES.contains(&c)
 }
 
+/// Whether a text can contain a mark, by the first byte of each. Most texts are ASCII, and a page has dozens of them.
+fn may_have_mark(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| found | matches!(byte, 0xe2 | 0xef))
+}
+
+/// Appends a text as a text node. Copies a text without special characters as a whole.
+fn escape(out: &mut String, text: &str) {
+    if text.bytes().fold(false, |found, byte| found | matches!(byte, b'<' | b'>' | b'&' | b'"')) {
+        // Writing into a string cannot fail.
+        let _ = Escaper::new(out).write_str(text);
+    } else {
+        out.push_str(text);
+    }
+}
+
 fn value(name: &str) -> FluentValue<'_> {
     if name.contains(is_mark) { name.replace(is_mark, "\u{fffd}").into() } else { name.into() }
 }
@@ -141,7 +157,7 @@ impl<'a> PageText<'a> {
         if let Some(names) = names {
             arguments.set("operator", value(names.operator));
             arguments.set("support", value(names.support));
-            arguments.set("app", names.app.map_or_else(|| PAGES.text("the-app").plain_alone().into(), value));
+            arguments.set("app", names.app.map_or_else(|| (&**THE_APP).into(), value));
             if let Some(resource) = names.resource {
                 arguments.set("resource", value(resource));
                 arguments.set("resource-id", names.resource_id.map_or_else(|| "ID".to_owned(), |id| id.to_string()));
@@ -170,11 +186,15 @@ impl<'a> PageText<'a> {
             Argument::Markup(markup) => Some(markup),
             Argument::Name(_) | Argument::Number(_) => None,
         });
-        let mut out = String::new();
-        for piece in self.formatted(names).split_inclusive(is_mark) {
+        let text = self.formatted(names);
+        let mut out = String::with_capacity(text.len());
+        if !may_have_mark(&text) {
+            escape(&mut out, &text);
+            return PreEscaped(out);
+        }
+        for piece in text.split_inclusive(is_mark) {
             let mark = piece.chars().next_back().filter(|last| is_mark(*last));
-            // Writing into a string cannot fail.
-            let _ = Escaper::new(&mut out).write_str(mark.map_or(piece, |mark| piece.trim_end_matches(mark)));
+            escape(&mut out, mark.map_or(piece, |mark| piece.trim_end_matches(mark)));
             match mark {
                 Some(ISOLATE) => out.push_str("<bdi>"),
                 Some(END_OF_ISOLATE) => out.push_str("</bdi>"),
@@ -189,8 +209,11 @@ impl<'a> PageText<'a> {
     }
 }
 
+/// The name of an app that is unknown.
+static THE_APP: LazyLock<String> = LazyLock::new(|| PAGES.text("the-app").plain_alone());
+
 fn without_marks(text: &str) -> String {
-    text.replace(is_mark, "")
+    if may_have_mark(text) { text.replace(is_mark, "") } else { text.to_owned() }
 }
 
 /// A text without names.
