@@ -1,6 +1,7 @@
 //! `entra-consent init`: creates a first `consent.toml` and a key.
 
 mod answers;
+mod apps;
 mod place;
 mod questions;
 
@@ -9,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use self::answers::Answers;
 use super::exit::{CommandError, Exit, failed, usage};
+use super::tenant;
+use crate::consent::Cloud;
+use crate::entra::discovery::TenantName;
 use crate::env::{Clock, Rng};
 use crate::file::{self, Readers};
 use crate::secret::Secret;
@@ -30,9 +34,12 @@ pub(super) struct InitArgs {
     /// The address of your privacy notice.
     #[arg(long, value_name = "URL")]
     privacy_url: Option<String>,
-    /// Your own tenant; `entra-consent tenant DOMAIN` shows its id. doctor reads your registrations there.
-    #[arg(long, value_name = "GUID")]
+    /// Your own tenant, by its id or one of its domains. doctor reads your registrations there.
+    #[arg(long, value_name = "DOMAIN|GUID")]
     home_tenant: Option<String>,
+    /// Where the service will run: writes what it needs there, and says the next steps.
+    #[arg(long = "for", value_enum, value_name = "PLACE")]
+    platform: Option<Platform>,
     /// The app's name on Microsoft's consent screen.
     #[arg(long, value_name = "NAME")]
     app_name: Option<String>,
@@ -57,9 +64,26 @@ pub(super) struct InitArgs {
     /// Where the app's client secret is kept.
     #[arg(long, value_name = "PLACE")]
     client_secret: Option<String>,
-    /// Where the key that signs links is kept. A file is made; everything else must be there.
-    #[arg(long, value_name = "PLACE", default_value = "file:keys.json")]
-    keys: String,
+    /// A read-only app of yours that checks the other apps: its "Application (client) ID".
+    #[arg(long, value_name = "GUID")]
+    reader: Option<String>,
+    /// Where the reader's certificate is kept.
+    #[arg(long, value_name = "PLACE", requires = "reader", default_value = "file:reader.pem")]
+    reader_certificate: String,
+    /// Another app of yours: name=NAME,client-id=GUID,application=Mail.Read+User.Read.All, and if needed id=ID, delegated=…,
+    /// certificate=PLACE, client-secret=PLACE. Can be repeated.
+    #[arg(long, value_name = "APP")]
+    more_app: Vec<String>,
+    /// An app of another company, such as apple-internet-accounts (docs/companions.md). Can be repeated.
+    #[arg(long, value_name = "KEY")]
+    companion: Vec<String>,
+    /// The name of a chain: one link for all of the apps.
+    #[arg(long, value_name = "NAME")]
+    chain: Option<String>,
+    /// Where the key that signs links is kept. A file is made; everything else must be there. Default: file:keys.json, and with --for aws
+    /// aws:entra-consent/keys.
+    #[arg(long, value_name = "PLACE")]
+    keys: Option<String>,
     /// The file in which `serve` keeps orders and events that wait.
     #[arg(long, value_name = "PATH", conflicts_with = "queue")]
     store: Option<String>,
@@ -74,16 +98,53 @@ pub(super) struct InitArgs {
     to: PathBuf,
 }
 
+/// Where the service will run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Platform {
+    /// AWS Lambda, with the stack of template.yaml. Secrets are in Secrets Manager.
+    Aws,
+    /// A machine of yours that runs `serve`. It keeps what waits in consent.redb.
+    Serve,
+}
+
+impl InitArgs {
+    /// The answers that follow from the place.
+    fn with_defaults(mut self) -> Self {
+        let (keys, store) = match self.platform {
+            Some(Platform::Aws) => ("aws:entra-consent/keys", None),
+            Some(Platform::Serve) => ("file:keys.json", Some("consent.redb".to_owned())),
+            None => ("file:keys.json", None),
+        };
+        self.keys.get_or_insert_with(|| keys.to_owned());
+        if self.queue.is_none() {
+            self.store = self.store.or(store);
+        }
+        self
+    }
+
+    /// Replaces a domain of the home tenant by the tenant's id.
+    async fn find_home_tenant(&mut self) -> Result<(), CommandError> {
+        let Some(domain) = self.home_tenant.as_deref().filter(|text| text.contains('.')) else { return Ok(()) };
+        let name: TenantName = domain.parse().map_err(|error| usage(format!("--home-tenant {domain}: {error}")))?;
+        let cloud = Cloud::built_in(&self.cloud).unwrap_or(Cloud::Global);
+        let found = tenant::find(&cloud, &name).await.map_err(|error| failed(format!("{domain}: {error}.\n{}", error.remedy())))?;
+        self.home_tenant = Some(found.id.to_string());
+        Ok(())
+    }
+}
+
 #[expect(clippy::print_stderr, reason = "what to do next is for people")]
-pub(super) fn run(args: &InitArgs) -> Result<Exit, CommandError> {
-    let folder = if args.to == Path::new(".") { Path::new("") } else { &args.to };
+pub(super) async fn run(args: InitArgs) -> Result<Exit, CommandError> {
+    let mut args = args.with_defaults();
+    let folder = if args.to == Path::new(".") { PathBuf::new() } else { args.to.clone() };
     let path = folder.join("consent.toml");
     // A dangling symbolic link also counts as existing.
     if path.symlink_metadata().is_ok() {
         let what = format!("{} is there already, and init overwrites nothing.", path.display());
         return Err(usage(format!("{what}\nRun `entra-consent doctor` on it, or give another folder with --to.")));
     }
-    let answers = questions::collect(args, io::stdin().is_terminal() && io::stderr().is_terminal()).map_err(usage)?;
+    args.find_home_tenant().await?;
+    let answers = questions::collect(&args, io::stdin().is_terminal() && io::stderr().is_terminal()).map_err(usage)?;
     answers.check(&path).map_err(|error| usage(format!("Nothing was written, since the answers do not fit:\n{error}")))?;
     let key_file = place::file(&answers.keys).map(|file| folder.join(file));
     let made = key_file.as_deref().map(key).transpose()?;
@@ -97,7 +158,7 @@ pub(super) fn run(args: &InitArgs) -> Result<Exit, CommandError> {
         }
         return Err(failed(what));
     }
-    eprintln!("{}", next_steps(&path, key_file.as_deref(), made == Some(true), &answers));
+    eprintln!("{}", next_steps(&args, &path, key_file.as_deref(), made == Some(true), &answers));
     Ok(Exit::Done)
 }
 
@@ -121,13 +182,27 @@ fn usable(path: &Path) -> Result<(), CommandError> {
     })
 }
 
-fn next_steps(path: &Path, key_file: Option<&Path>, made: bool, answers: &Answers) -> String {
+fn next_steps(args: &InitArgs, path: &Path, key_file: Option<&Path>, made: bool, answers: &Answers) -> String {
     let key = match key_file {
         Some(file) if made => format!("\nWritten: {}, the key that signs links. Keep it secret.", file.display()),
         Some(file) => format!("\nKept: {}, which was there already.", file.display()),
         None => String::new(),
     };
     let config = if path == Path::new("consent.toml") { String::new() } else { format!(" --config {}", path.display()) };
+    let start = match args.platform {
+        Some(Platform::Aws) => include_str!("init/next_steps_aws.txt").to_owned(),
+        Some(Platform::Serve) => format!(include_str!("init/next_steps_serve.txt"), config = config),
+        None => String::new(),
+    };
+    let verifier = answers.more.verifier(answers.text("apps[0].id"), &answers.permissions);
+    let unchecked = match verifier {
+        None if !answers.more.companions.is_empty() => include_str!("init/no_verifier.txt"),
+        _ => "",
+    };
+    let subject = match &answers.more.chain {
+        Some(_) => "--chain onboarding".to_owned(),
+        None => format!("--app {}", answers.text("apps[0].id")),
+    };
     format!(
         include_str!("init/next_steps.txt"),
         key = key,
@@ -135,6 +210,8 @@ fn next_steps(path: &Path, key_file: Option<&Path>, made: bool, answers: &Answer
         path = path.display(),
         redirect = answers.redirect_address(),
         credential = answers.credential,
-        app = answers.text("apps[0].id"),
+        subject = subject,
+        start = start,
+        unchecked = unchecked,
     )
 }

@@ -104,7 +104,7 @@ pub fn run() -> ExitCode {
 async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, CommandError> {
     match command {
         Command::Demo(args) => demo::run(&args).await,
-        Command::Init(args) => init::run(&args),
+        Command::Init(args) => init::run(*args).await,
         Command::Doctor(args) => doctor::run(config, &args).await,
         Command::Link(args) => link::run(&installation(config).await?, &args).await,
         Command::Inspect(args) => inspect::run(config, &args).await,

@@ -41,7 +41,7 @@ pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> Result<Exit
             let installation = super::installation(config).await?;
             installation.discover(super::app(&installation.config, id)?, &args.tenant).await
         }
-        None => unconfigured(args).await,
+        None => find(&args.cloud, &args.tenant).await,
     };
     match answer {
         Ok(tenant) => super::printed(output::one(args.output, &FoundTenant::new(args, &tenant), std::io::stdout()), Exit::Done),
@@ -55,12 +55,12 @@ pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> Result<Exit
 }
 
 /// Finds a tenant without an app. No cloud is then expected, so a tenant in another cloud is a result and not a failure.
-async fn unconfigured(args: &TenantArgs) -> Result<DiscoveredTenant, Undiscovered> {
-    let Some(endpoints) = Endpoints::of(&args.cloud) else {
+pub(super) async fn find(cloud: &Cloud, tenant: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
+    let Some(endpoints) = Endpoints::of(cloud) else {
         return Err(Undiscovered::NoClient("it is not built in".into()));
     };
     let discovery = Discovery::new(Clients::new(Roots::Platform, Rng::system()), Clock::system());
-    match discovery.discover(&args.cloud, &endpoints, &args.tenant).await {
+    match discovery.discover(cloud, &endpoints, tenant).await {
         Err(Undiscovered::OtherCloud(tenant)) if matches!(tenant.home, Home::Cloud(_)) => Ok(*tenant),
         answer => answer,
     }

@@ -38,9 +38,9 @@ use time::OffsetDateTime;
 use toml::de::DeTable;
 use url::Url;
 
+pub use self::look::Look;
 #[cfg(feature = "cli")]
 pub(crate) use self::permissions::{lacks_id, resource_of};
-pub use self::look::Look;
 pub use self::problem::ConfigError;
 pub(crate) use self::problem::Problem;
 use self::reader::{Reader, Section};

@@ -23,7 +23,8 @@ use crate::entra::cloud::{Endpoints, is_loopback};
 
 pub(super) const ROOT_KEYS: &[&str] =
     &["site", "keys", "links", "records", "worker", "events", "store", "webhook", "apps", "companions", "chains", "clouds"];
-pub(super) const SITE_KEYS: &[&str] = &["name", "base_url", "support", "privacy_url", "home_tenant", "trusted_proxies", "trusted_hops", "logo", "colour"];
+pub(super) const SITE_KEYS: &[&str] =
+    &["name", "base_url", "support", "privacy_url", "home_tenant", "trusted_proxies", "trusted_hops", "logo", "colour"];
 pub(super) const KEYS_KEYS: &[&str] = &["secret"];
 pub(super) const LINKS_KEYS: &[&str] =
     &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before", "any_tenant_claims"];

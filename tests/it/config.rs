@@ -998,7 +998,9 @@ fn the_defaults_that_the_example_shows_are_the_real_ones() {
     let shown: String = EXAMPLE
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(setting) if !["revoked", "logo"].iter().any(|needs| setting.starts_with(needs)) && is_setting(setting) => format!("{setting}\n"),
+            Some(setting) if !["revoked", "logo"].iter().any(|needs| setting.starts_with(needs)) && is_setting(setting) => {
+                format!("{setting}\n")
+            }
             _ => format!("{line}\n"),
         })
         .collect();

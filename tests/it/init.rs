@@ -159,3 +159,65 @@ fn init_proposes_the_worker_where_there_is_one() {
         assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 0, "nothing was written");
     }
 }
+
+const READER: &str = "22223333-aaaa-bbbb-cccc-4444dddd5555";
+
+#[test]
+fn init_writes_several_apps_and_their_chain() {
+    let terminal = Terminal::new();
+    let other =
+        "name=Northwind Backup,client-id=33334444-aaaa-bbbb-cccc-5555dddd6666,application=Mail.Read+User.Read.All,certificate=env:BACKUP";
+    let more = ["--reader", READER, "--companion", "apple-internet-accounts", "--companion", "thunderbird", "--more-app", other];
+    let told = terminal.run(&[&ANSWERS[..], &more, &["--chain", "Mail on phones"]].concat());
+    assert_eq!(told.status, 0, "{told:?}");
+    assert!(told.err.contains("link --chain onboarding") && !told.err.contains("never checked"), "{told:?}");
+    let text = terminal.read("consent.toml");
+    let steps = r#"steps = ["reader", "northwind-user-sync", "northwind-backup", "apple-internet-accounts", "thunderbird"]"#;
+    assert!(text.contains(steps), "the reader comes first: {text}");
+    assert_eq!(text.matches("verified_by = \"reader\"").count(), 2, "{text}");
+    let told = terminal.run(&["link", "--chain", "onboarding", "--tenant", "aaaabbbb-0000-cccc-1111-dddd2222eeee", "--offline"]);
+    assert_eq!(told.status, 0, "{told:?}");
+}
+
+#[test]
+fn a_companion_without_a_verifier_is_pointed_out() {
+    let terminal = Terminal::new();
+    let told = terminal.run(&[&ANSWERS[..], &["--companion", "spark"]].concat());
+    assert!(told.status == 0 && told.err.contains("never checked"), "{told:?}");
+    // An app that reads the directory can check the others.
+    let terminal = Terminal::new();
+    let told = terminal.run(&[&ANSWERS[..], &["--companion", "spark", "--application", "Directory.Read.All"]].concat());
+    assert!(told.status == 0 && !told.err.contains("never checked"), "{told:?}");
+    assert!(terminal.read("consent.toml").contains("verified_by = \"northwind-user-sync\""));
+}
+
+#[test]
+fn a_wrong_further_app_is_refused_in_words() {
+    for (more, words) in [
+        (["--companion", "outlook"], "it has apple-internet-accounts"),
+        (["--more-app", "client-id=x"], "name=… is missing"),
+        (["--more-app", "Backup"], "key=value"),
+        (["--more-app", "name=B,client-id=x,secret=y"], "is not one of"),
+        (["--more-app", "name=B,client-id=not-a-guid,application=Mail.Read"], "do not fit"),
+        (["--more-app", "name=B,client-id=x,certificate=hunter2"], "never the secret itself"),
+    ] {
+        let terminal = Terminal::new();
+        let told = terminal.run(&[&ANSWERS[..], &more].concat());
+        assert!(told.status == 2 && told.err.to_lowercase().contains(&words.to_lowercase()), "{more:?} {told:?}");
+        assert!(!told.err.contains("hunter2"), "{told:?}");
+        assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 0, "nothing was written");
+    }
+}
+
+#[test]
+fn each_place_gets_what_it_needs() {
+    for (place, line, step) in [
+        ("serve", "path = \"consent.redb\"", "entra-consent serve"),
+        ("aws", "secret = { aws = \"entra-consent/keys\" }", "docs/deploy.md"),
+    ] {
+        let terminal = Terminal::new();
+        let told = terminal.run(&[&ANSWERS[..], &["--for", place]].concat());
+        assert!(told.status == 0 && told.err.contains(step), "{told:?}");
+        assert!(terminal.read("consent.toml").contains(line), "{place}: {}", terminal.read("consent.toml"));
+    }
+}

@@ -277,7 +277,8 @@ fn asks_reader(outcome: Outcome) -> bool {
 fn page_json_and_verify_agree_on_whose_move_it_is() {
     let (texts, url) = (Texts::plain(), privacy());
     for outcome in Outcome::ALL {
-        let page = ResultPage::new(Branding { operator: &texts.operator, support: &texts.support, privacy_url: &url, look: None }, *outcome);
+        let page =
+            ResultPage::new(Branding { operator: &texts.operator, support: &texts.support, privacy_url: &url, look: None }, *outcome);
         let document = parse(&result(&page).into_string());
         let turn = all(&document, "[data-turn]")[0].value().attr("data-turn").unwrap();
         assert_eq!(result_json(&page)["turn"], turn, "{outcome:?}");

@@ -205,7 +205,11 @@ async fn a_chain_that_was_declined_yesterday_is_resumed_today_from_the_same_link
     service.start_in_the_present().await;
     let half = service.browser().open(&report).await;
     assert_eq!(attribute(&half.body, "main", "data-chain").unwrap(), "half_done");
-    assert!(half.text().contains("Open the link again from the original message"), "another browser does not get the link: {}", half.text());
+    assert!(
+        half.text().contains("Open the link again from the original message"),
+        "another browser does not get the link: {}",
+        half.text()
+    );
     assert!(!half.body.contains(&address));
     service.restart();
     let browser = service.browser();

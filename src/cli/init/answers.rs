@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::apps::{Common, MoreApps, required};
 use super::place;
 use crate::config::{Config, ConfigError, SecretSource};
 
@@ -22,6 +23,8 @@ pub(super) struct Answers {
     pub(super) credential: SecretSource,
     /// Permissions by their kind.
     pub(super) permissions: Vec<(&'static str, Vec<String>)>,
+    /// The apps besides the first one.
+    pub(super) more: MoreApps,
 }
 
 impl Answers {
@@ -42,6 +45,7 @@ impl Answers {
             credential_key: "certificate",
             credential: SecretSource::File("app.pem".into()),
             permissions: vec![("application", vec!["User.Read.All".to_owned()])],
+            more: MoreApps::default(),
         }
     }
 
@@ -75,10 +79,11 @@ impl Answers {
             "" => "#verify_in = \"worker\"".to_owned(),
             place => format!("verify_in = {}", place::quoted(place)),
         };
-        let list = |permissions: &[String]| permissions.iter().map(|permission| place::quoted(permission)).collect::<Vec<_>>().join(", ");
-        let needs = self.permissions.iter().filter(|(_, permissions)| !permissions.is_empty());
-        let needs: String = needs.map(|(kind, permissions)| format!("{kind} = {{ required = [{}] }}\n", list(permissions))).collect();
-        format!(
+        let shared = if self.text(VERIFY_IN).is_empty() { String::new() } else { format!("{verify_in}\n") };
+        let common = Common { cloud: &cloud, verify_in: &shared };
+        let more = self.more.tables(self.text("apps[0].id"), &self.permissions, common);
+        let needs = required(&self.permissions);
+        let first = format!(
             include_str!("template.toml"),
             home_tenant = home_tenant,
             cloud = cloud,
@@ -95,7 +100,8 @@ impl Answers {
             app_name = text("apps[0].name"),
             credential_key = self.credential_key,
             credential = place::toml(&self.credential),
-        )
+        );
+        first + &more
     }
 
     /// Loads the configuration as every other command does, but without environment variables, because the file must be complete by itself.

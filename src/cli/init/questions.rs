@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dialoguer::{Input, Select};
+use dialoguer::{Input, MultiSelect, Select};
 
 use super::InitArgs;
 use super::answers::{Answers, QUEUE, STORE, VERIFY_IN};
+use super::apps::{MoreApps, OwnApp};
 use super::place;
 use crate::config::SecretSource;
+use crate::entra::companion::CATALOGUE;
 
 struct InitQuestion {
     /// The flag that answers the question.
@@ -45,7 +47,7 @@ const QUESTIONS: [InitQuestion; 11] = [
     InitQuestion {
         flag: "--home-tenant",
         key: HOME_TENANT,
-        ask: "Id of your own tenant (Enter to leave it open)",
+        ask: "Id of your own tenant (Enter to leave it open; `entra-consent tenant DOMAIN` shows it)",
         given: |args| args.home_tenant.as_ref(),
     },
     InitQuestion {
@@ -191,6 +193,44 @@ impl Collector {
         Ok(place.to_owned())
     }
 
+    /// The other apps: from the flags, or chosen at the terminal.
+    fn more(&mut self, args: &InitArgs, operator: &str) -> Result<MoreApps, String> {
+        let mut more = MoreApps { chain: args.chain.clone(), ..MoreApps::default() };
+        let mut reader = args.reader.clone();
+        for key in &args.companion {
+            match MoreApps::companion(key) {
+                Ok(entry) => more.companions.push(entry),
+                Err(refusal) => self.wrong.push(format!("  --companion: {refusal}")),
+            }
+        }
+        if self.at_a_terminal && args.companion.is_empty() {
+            let names: Vec<_> = CATALOGUE.iter().map(|entry| entry.name).collect();
+            let ask = "Mail apps of other companies to approve as well (space to choose, Enter to go on)";
+            let chosen = MultiSelect::new().with_prompt(ask).items(names).interact().map_err(|error| unanswered(&error))?;
+            more.companions = chosen.into_iter().filter_map(|at| CATALOGUE.get(at)).collect();
+            if !more.companions.is_empty() && reader.is_none() {
+                let ask = "Client ID of a read-only app of yours that checks them (Enter if there is none)";
+                reader = Some(prompt(ask, None, true, |text| text_refusal("apps[0].client_id", text))?).filter(|id| !id.is_empty());
+            }
+        }
+        if let Some(client_id) = reader
+            && let Some(place) = self.place("--reader-certificate", &args.reader_certificate)
+        {
+            more.own.push(OwnApp::reader(operator, client_id, place));
+        }
+        for text in &args.more_app {
+            match OwnApp::parse(text, id_from) {
+                Ok(app) => more.own.push(app),
+                Err(refusal) => self.wrong.push(format!("  --more-app: {refusal}")),
+            }
+        }
+        if self.at_a_terminal && more.chain.is_none() && !(more.own.is_empty() && more.companions.is_empty()) {
+            let ask = "Name of one link for all of these apps (Enter for a link for each)";
+            more.chain = Some(prompt(ask, None, true, |_| None)?).filter(|name| !name.is_empty());
+        }
+        Ok(more)
+    }
+
     /// The permissions; at least one is required.
     fn permissions(&mut self, args: &InitArgs) -> Result<Vec<(&'static str, Vec<String>)>, String> {
         let given = [&args.application, &args.delegated];
@@ -237,7 +277,8 @@ pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Answers, S
     texts.insert(VERIFY_IN, collector.verify_in(args, has_worker)?);
     let permissions = collector.permissions(args)?;
     let (credential_key, credential) = collector.credential(args, texts.get(APP).map_or("", String::as_str))?;
-    let keys = collector.place("--keys", &args.keys);
+    let more = collector.more(args, texts.get("site.name").map_or("", String::as_str))?;
+    let keys = collector.place("--keys", args.keys.as_deref().unwrap_or_default());
     let Collector { missing, wrong, .. } = collector;
     let mut said = Vec::new();
     if !missing.is_empty() {
@@ -247,7 +288,7 @@ pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Answers, S
         said.push(format!("These cannot stand in consent.toml:\n{}", wrong.join("\n")));
     }
     match (keys, credential) {
-        (Some(keys), Some(credential)) if said.is_empty() => Ok(Answers { texts, keys, credential_key, credential, permissions }),
+        (Some(keys), Some(credential)) if said.is_empty() => Ok(Answers { texts, keys, credential_key, credential, permissions, more }),
         _ => Err(format!("{}\nNothing was written. `entra-consent init --help` shows an example.", said.join("\n"))),
     }
 }

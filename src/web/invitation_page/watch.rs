@@ -10,8 +10,7 @@ use super::{CompanionStep, ews, place};
 use crate::consent::outcome::{PROVISIONAL, Tone};
 use crate::web::pages::{
     Closing, Icon, PageMarks, ResultPage, chain_line, closing, details, eyebrow, facts, lists, meaning, open_enterprise_apps,
-    opens_as_page,
-    result_json_in, shell, users_approval, verdict,
+    opens_as_page, result_json_in, shell, users_approval, verdict,
 };
 use crate::web::words::{self, INVITATION, Words};
 
