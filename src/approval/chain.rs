@@ -39,7 +39,8 @@ pub(super) async fn progress<'s>(
 ) -> ChainProgress<'s> {
     let steps = check_all(installation, state, chain, asked).await;
     let done = steps.iter().all(|step| step.check.is_some()).then(|| steps.iter().filter(|step| step.outcome.was_complete()).count());
-    ChainProgress { chain, done, report: format!("{}/r/{token}/chain", installation.issuer()) }
+    let total = steps.iter().filter(|step| !step.is_skipped(chain)).count();
+    ChainProgress { chain, done, total, report: format!("{}/r/{token}/chain", installation.issuer()) }
 }
 
 async fn check_all<'s>(installation: &'s Installation, state: &ApprovalState, chain: &Chain, asked: Instant) -> Vec<ApprovalView<'s>> {

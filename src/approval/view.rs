@@ -2,7 +2,8 @@
 
 use super::check::AssessedCheck;
 use crate::config::{Chain, ConfiguredApp};
-use crate::consent::{ApprovalState, Outcome};
+use crate::consent::finding::Obstacle;
+use crate::consent::{ApprovalState, Outcome, ResourceId};
 
 /// An approval as a page may show it. The record of the visit has been flushed.
 #[derive(Debug)]
@@ -24,6 +25,22 @@ pub(crate) struct ApprovalView<'a> {
     pub(crate) chain: Option<ChainProgress<'a>>,
 }
 
+impl ApprovalView<'_> {
+    /// The service that the app needs, and that the tenant lacks or has switched off.
+    pub(crate) fn missing_resource(&self) -> Option<ResourceId> {
+        match self.check.as_ref().map(|check| (check.timed.finding.obstacle, check.assessment.verdict)) {
+            Some((Some(Obstacle::ResourceMissing(resource) | Obstacle::ResourceDisabled(resource)), _)) => resource,
+            Some((_, verdict)) if !verdict.leaves_it_to_the_claim() => None,
+            _ => self.state.claim.error().and_then(|error| error.resource),
+        }
+    }
+
+    /// Whether the chain goes on without this step: it is optional, and the tenant lacks what it needs.
+    pub(crate) fn is_skipped(&self, chain: &Chain) -> bool {
+        self.outcome == Outcome::AppMisconfigured && self.missing_resource().is_some() && chain.optional.contains(&self.app.profile.id)
+    }
+}
+
 /// The progress of a chain, in one line of a result page.
 #[derive(Debug)]
 pub(crate) struct ChainProgress<'a> {
@@ -31,6 +48,8 @@ pub(crate) struct ChainProgress<'a> {
     pub(crate) chain: &'a Chain,
     /// The number of approved apps. `None` as soon as any step has no check.
     pub(crate) done: Option<usize>,
+    /// The number of apps without the skipped ones.
+    pub(crate) total: usize,
     /// The address of the report.
     pub(crate) report: String,
 }

@@ -5,7 +5,7 @@ use super::app_draft::{AppDraft, profile_id, refuse_unknown_app, with_id};
 use super::reader::{At, Item, Reader, Section};
 use crate::consent::ProfileId;
 
-pub(super) const CHAIN_KEYS: &[&str] = &["id", "name", "steps"];
+pub(super) const CHAIN_KEYS: &[&str] = &["id", "name", "steps", "optional"];
 
 /// Reads the chains. `all_read` is false if an app could not be read: a step may then name that app, so a step with an unknown app is not
 /// reported.
@@ -29,8 +29,32 @@ fn chain<'t>(
     let name = reader.required_text(&chain, "name", 80, "write what the apps are approved for, such as \"Mail on phones\"");
     let remedy = "list the ids of the apps in the order in which they are approved: [\"reader\", \"thunderbird\"]";
     let steps = reader.required(&chain, "steps", remedy)?;
-    let steps = steps_of(reader, &steps, drafts, all_read);
-    Some(Chain { id: id?, name: name?.into(), steps: steps? })
+    let steps = steps_of(reader, &steps, drafts, all_read)?;
+    let optional = match chain.get("optional") {
+        Some(item) => optional_of(reader, &item, &steps)?,
+        None => Vec::new(),
+    };
+    Some(Chain { id: id?, name: name?.into(), steps, optional })
+}
+
+fn optional_of<'t>(reader: &mut Reader<'t>, item: &Item<'t>, steps: &[ProfileId]) -> Option<Vec<ProfileId>> {
+    let elements = reader.list(item, "it is not a list", "write the ids of the optional steps in brackets: [\"thunderbird\"]")?;
+    let mut optional = Vec::new();
+    for element in elements {
+        let id = profile_id(reader, &element)?;
+        if !steps.contains(&id) {
+            return reader.fail(&element.at, format!("\"{id}\" is no step of this chain"), "write the id of a step, or remove it");
+        }
+        optional.push(id);
+    }
+    if steps.iter().all(|step| optional.contains(step)) {
+        return reader.fail(
+            &item.at,
+            "no step would be needed",
+            "leave out at least one step: a chain without a needed step is never done",
+        );
+    }
+    Some(optional)
 }
 
 fn id<'t>(reader: &mut Reader<'t>, chain: &Section<'t>, drafts: &[AppDraft], ids: &mut Vec<(At, ProfileId)>) -> Option<ProfileId> {

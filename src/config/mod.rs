@@ -177,6 +177,8 @@ pub struct Chain {
     /// The apps in their order, at least 2 and at most [`Chain::MOST_STEPS`]. All of them are configured, belong to one cloud and occur
     /// once, and a verifier comes before the apps that it verifies.
     pub steps: Vec<ProfileId>,
+    /// The steps that a tenant may lack the licence or the service for. Such a step is then skipped.
+    pub(crate) optional: Vec<ProfileId>,
 }
 
 impl Chain {

@@ -22,12 +22,15 @@ pub(super) fn answer(installation: &Installation, request: &Request, report: &Ch
         branding: reply::branding(installation),
         chain: &report.chain.name,
         organisation: shown.first().and_then(Shown::organisation),
-        steps: shown.iter().map(|shown| reported(installation, shown)).collect(),
+        steps: shown
+            .iter()
+            .map(|shown| ReportStep { skipped: shown.view.is_skipped(report.chain), ..reported(installation, shown) })
+            .collect(),
         invitation_href: report.invitation.as_deref().filter(|_| is_own),
         is_open: report.invitation.is_some(),
         expires_at: report.expires_at.map(crate::env::moment),
     };
-    let state = ChainState::of(page.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome)));
+    let state = ChainState::of(page.needed().map(ReportStep::outcome));
     let status = if state == ChainState::Done { StatusCode::OK } else { StatusCode::ACCEPTED };
     reply::report_answer(request, status, &page)
 }
@@ -45,6 +48,7 @@ fn reported<'p>(installation: &'p Installation, shown: &'p Shown<'_>) -> ReportS
         result: (!nothing).then(|| ResultPage { unopened, already_approved: false, ..shown.page() }),
         checked: view.check.is_some() && unverified.is_none(),
         awaits_verifier: shown.awaits_verifier(),
+        skipped: false,
         verifier: unverified.filter(waits).and_then(|_| installation.config.verifier_of(view.app)).map(|verifier| &*verifier.profile.name),
     }
 }

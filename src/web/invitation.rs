@@ -26,7 +26,10 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
         help_href: &format!("{}/help", installation.issuer()),
         expires_at: moment(opened.expires_at),
         chain: chain.map(|chain| &*chain.name),
-        steps: apps.iter().map(|app| step(app)).collect(),
+        steps: apps
+            .iter()
+            .map(|app| Step { is_optional: chain.is_some_and(|chain| chain.optional.contains(&app.profile.id)), ..step(app) })
+            .collect(),
         // All steps have this host, because the configuration refuses a chain across clouds.
         login_host: first.endpoints.authority.host_str().unwrap_or_default(),
     };
@@ -55,6 +58,7 @@ fn step(app: &ConfiguredApp) -> Step<'_> {
         permissions: &app.profile.expected,
         asked_by_name: app.scope.names_each(),
         role: role_needed(&app.profile.expected),
+        is_optional: false,
         publisher: app.publisher.as_ref(),
         companion: app.companion.as_ref().map(CompanionStep::of),
     }

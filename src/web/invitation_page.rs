@@ -36,6 +36,8 @@ pub struct Step<'a> {
     pub asked_by_name: bool,
     /// The role that can approve the app.
     pub role: RoleNeeded,
+    /// The step is skipped in a tenant that lacks what it needs.
+    pub is_optional: bool,
     /// What Microsoft's page shows as the publisher of an own app; `None` if we do not know it.
     pub publisher: Option<&'a Publisher>,
     /// Set for a companion app.
@@ -101,7 +103,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
                 div.steps {
                     @for (number, step) in (1..).zip(several) {
                         details name="steps" open[number == 1] data-step=(step.id) {
-                            summary { h2 { span.number { (number) } " " bdi { (step.app) } } }
+                            summary { h2 { span.number { (number) } " " bdi { (step.app) } @if step.is_optional { " " span.quiet { (INVITATION.text("step-optional")) } } } }
                             // A link to a part of a closed `<details>` opens it.
                             div.step id={ "step-" (number) } { (approval(page, step, number)) }
                         }

@@ -63,11 +63,6 @@ pub(super) struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     pub(super) fn new(installation: &'a Installation, view: &'a ApprovalView<'a>) -> Self {
-        let resource = match view.check.as_ref().map(|check| (check.timed.finding.obstacle, check.assessment.verdict)) {
-            Some((Some(Obstacle::ResourceMissing(resource) | Obstacle::ResourceDisabled(resource)), _)) => resource,
-            Some((_, verdict)) if !verdict.leaves_it_to_the_claim() => None,
-            _ => view.state.claim.error().and_then(|error| error.resource),
-        };
         let name = |resource| match view.app.profile.on(resource) {
             Some(expected) => expected.name.to_string(),
             None => resource.to_string(),
@@ -76,7 +71,7 @@ impl<'a> Shown<'a> {
             view,
             installation,
             ticket: view.state.ticket.to_string(),
-            resource: resource.map(|resource| (name(resource), resource)),
+            resource: view.missing_resource().map(|resource| (name(resource), resource)),
             sign_out: view.app.endpoints.sign_out_url(),
             centre: view.app.endpoints.enterprise_apps_url(),
             pass_on: pass_on(installation, view),
@@ -196,9 +191,8 @@ impl<'a> Shown<'a> {
             pass_on_href: self.pass_on.as_deref(),
             sign_out_href: astray.then_some(&self.sign_out),
             chain: chain.as_ref().map(|progress| {
-                let total = progress.chain.steps.len();
-                let continue_href = progress.done.is_none_or(|done| done < total).then_some(&*progress.report);
-                ChainLine { name: &progress.chain.name, done: progress.done, total, continue_href }
+                let continue_href = progress.done.is_none_or(|done| done < progress.total).then_some(&*progress.report);
+                ChainLine { name: &progress.chain.name, done: progress.done, total: progress.total, continue_href }
             }),
             closing: self.closing(),
             verified_later: self.is_verified_later(),

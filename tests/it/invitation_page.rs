@@ -123,6 +123,7 @@ impl Texts {
             permissions: &self.asked,
             asked_by_name: false,
             role: RoleNeeded::PrivilegedRoleAdministrator,
+            is_optional: false,
             publisher: None,
             companion: None,
         }
@@ -137,6 +138,7 @@ impl Texts {
             permissions: &self.asked,
             asked_by_name: false,
             role: RoleNeeded::ApplicationAdministrator,
+            is_optional: false,
             publisher: None,
             companion: Some(self.companion()),
         }
@@ -203,6 +205,7 @@ impl Texts {
                     checked: true,
                     verifier: None,
                     awaits_verifier: false,
+                    skipped: false,
                     result: outcome.map(|outcome| {
                         let missing = if outcome == Outcome::GrantedInPart { &self.missing[..] } else { &[] };
                         ResultPage { app: Some(app), missing, ..self.result(outcome) }

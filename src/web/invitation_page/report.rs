@@ -25,6 +25,14 @@ pub struct ReportStep<'a> {
     pub verifier: Option<&'a str>,
     /// The verifier was approved, and Microsoft does not show it yet.
     pub awaits_verifier: bool,
+    /// The step is optional, and the tenant lacks what it needs: the chain goes on without it.
+    pub skipped: bool,
+}
+
+impl ReportStep<'_> {
+    pub(in crate::web) fn outcome(&self) -> Option<Outcome> {
+        self.result.as_ref().map(|result| result.outcome)
+    }
 }
 
 /// The report of a chain: all apps on one page.
@@ -80,8 +88,13 @@ impl ChainState {
 }
 
 impl<'a> ReportPage<'a> {
+    /// The steps without the skipped ones.
+    pub(in crate::web) fn needed(&self) -> impl Iterator<Item = &ReportStep<'a>> {
+        self.steps.iter().filter(|step| !step.skipped)
+    }
+
     fn outcomes(&self) -> impl Iterator<Item = Option<Outcome>> {
-        self.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome))
+        self.needed().map(ReportStep::outcome)
     }
 
     fn state(&self) -> ChainState {
@@ -95,7 +108,7 @@ impl<'a> ReportPage<'a> {
     fn title(&self) -> PageText<'static> {
         match self.state() {
             ChainState::NotStarted | ChainState::Started | ChainState::HalfDone => {
-                INVITATION.text("report-progress").with("done", self.done()).with("total", self.steps.len())
+                INVITATION.text("report-progress").with("done", self.done()).with("total", self.needed().count())
             }
             ChainState::Done => INVITATION.text("report-done"),
         }
@@ -103,7 +116,7 @@ impl<'a> ReportPage<'a> {
 
     /// The first step in which the reader has to act, with its number.
     fn next_step(&self) -> Option<(usize, &ReportStep<'a>)> {
-        (1..).zip(&self.steps).find(|(_, step)| match &step.result {
+        (1..).zip(&self.steps).filter(|(_, step)| !step.skipped).find(|(_, step)| match &step.result {
             None => true,
             Some(result) => result.words().asks_reader() && !result.outcome.was_complete(),
         })
@@ -128,7 +141,7 @@ pub fn report(page: &ReportPage<'_>) -> Markup {
     let next = page.next_step();
     let body = html! {
         (verdict(state.tone(), &title, names, Some(html! { bdi { (page.chain) } })))
-        @if page.steps.iter().any(|step| !step.checked) { p.lead { (INVITATION.text("report-unchecked")) } }
+        @if page.needed().any(|step| !step.checked) { p.lead { (INVITATION.text("report-unchecked")) } }
         (what_is_left(page, next))
         @if let Some(organisation) = page.organisation {
             dl.facts {
@@ -197,7 +210,7 @@ fn what_is_left(page: &ReportPage<'_>, next: Option<(usize, &ReportStep<'_>)>) -
 }
 
 fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is_next: bool) -> Markup {
-    let names = Names { app: Some(step.app), ..page.branding.names() };
+    let names = step.result.as_ref().map_or(Names { app: Some(step.app), ..page.branding.names() }, ResultPage::names);
     let outcome = step.result.as_ref().map(|result| result.outcome);
     let tone =
         step.result.as_ref().map_or(Tone::Note, |result| if result.forbidden.is_empty() { result.words().tone } else { Tone::Alarm });
@@ -219,7 +232,9 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
                 Some(result) => {
                     p.standing { (result.words().title.fill(names)) }
                     p { (result.words().sentence.fill(names)) }
-                    @if !result.outcome.was_complete() {
+                    @if step.skipped {
+                        p { (INVITATION.text("report-skipped")) }
+                    } @else if !result.outcome.was_complete() {
                         p { strong { (result.words().turn.heading().fill(names)) ": " } (result.words().next.fill(names)) }
                     }
                     (lists(result, true))
@@ -241,10 +256,10 @@ pub fn report_json(page: &ReportPage<'_>) -> Value {
     let steps: Vec<_> = page
         .steps
         .iter()
-        .map(|step| json!({ "id": step.id, "app": step.app, "checked": step.checked, "result": step.result.as_ref().map(result_json) }))
+        .map(|step| json!({ "id": step.id, "app": step.app, "checked": step.checked, "skipped": step.skipped, "result": step.result.as_ref().map(result_json) }))
         .collect();
     json!({
-        "chain": { "name": page.chain, "done": page.done(), "total": page.steps.len() },
+        "chain": { "name": page.chain, "done": page.done(), "total": page.needed().count() },
         "state": page.state(),
         "next": page.next_step().map(|(_, step)| step.id),
         "steps": steps,

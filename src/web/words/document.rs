@@ -157,7 +157,7 @@ The report of a chain:
 | `chain` | as above |
 | `state` | `not_started` (nothing is known of any step), `started` (none is done), `half_done` (some are done), `done`; the page carries it in `<main data-chain="...">` |
 | `next` | the id of the step that waits for the person in the browser |
-| `steps` | a list of `{"id", "app", "checked", "result"}`; `checked` says whether Microsoft was asked and could say; `result` is the object described above, `null` for a step without a callback and without an approval that was seen |
+| `steps` | a list of `{"id", "app", "checked", "skipped", "result"}`; `checked` says whether Microsoft was asked and could say; `skipped` whether the step is optional and the tenant lacks what it needs, so that `total` leaves it out; `result` is the object described above, `null` for a step without a callback and without an approval that was seen |
 | `expires_at` | when the invitation ends |
 | `organisation`, `operator`, `support`, `privacy_url` | as above |
 "#;

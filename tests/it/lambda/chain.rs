@@ -31,12 +31,20 @@ struct Browser(BTreeMap<String, String>);
 
 impl Chain {
     async fn in_lag() -> Self {
+        Self::with_optional("[]").await
+    }
+
+    /// `optional` is the list of the steps that may be skipped.
+    async fn with_optional(optional: &str) -> Self {
+        let optional = format!("\noptional = {optional}\nname = \"Onboarding\"");
         let reader = reader(r#"application = { required = ["Directory.Read.All"] }"#).replace("READER_SECRET", "TEST_CLIENT_SECRET");
         let own = r#"credential = { client_secret = { env = "TEST_CLIENT_SECRET" } }
 [apps.permissions"#;
         let verified = own.replace(own.lines().next().unwrap(), "verified_by = \"reader\"");
-        let test =
-            TestInstallation::replacing(APPLE_AND_CHAIN, &[(own, &verified), ("[[companions]]", &format!("{reader}\n[[companions]]"))]);
+        let test = TestInstallation::replacing(
+            APPLE_AND_CHAIN,
+            &[(own, &verified), ("[[companions]]", &format!("{reader}\n[[companions]]")), ("\nname = \"Onboarding\"", &optional)],
+        );
         let control = test.sandbox.control();
         let registration = AppRegistration {
             home: Some(demo::HOME),
@@ -139,4 +147,33 @@ async fn step_whose_verifier_was_never_claimed_is_unverified() {
     assert_eq!(chain.accept(&mut Browser::default(), "mail-backup").await.outcome(), "reported_unverified");
     let mut forged = Browser([("__Host-entra-consent-verifier".to_owned(), format!("1.{}.reader", demo::CONTOSO))].into());
     assert_eq!(chain.accept(&mut forged, "mail-backup").await.outcome(), "reported_unverified", "a claim of long ago");
+}
+
+#[tokio::test]
+async fn an_optional_step_without_its_service_is_skipped() {
+    let (chain, mut browser) = (Chain::with_optional("[\"mail-backup\"]").await, Browser::default());
+    assert!(chain.ask(&mut browser, &chain.invitation, None).await.body().contains("(optional)"));
+    chain.accept(&mut browser, "reader").await;
+    chain.advance(120);
+    let pressed = chain.ask(&mut browser, &chain.invitation, Some("mail-backup")).await;
+    let microsoft = url::Url::parse(pressed.header("location").unwrap()).unwrap();
+    let (_, state) = microsoft.query_pairs().find(|(name, _)| name == "state").unwrap();
+    let lacks = "AADSTS650052: The app is trying to access a service '00000002-0000-0ff1-ce00-000000000000'(Exchange) that your organization \
+                 lacks a service principal for.";
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("error", "invalid_client"), ("error_description", lacks), ("state", &*state)])
+        .finish();
+    let mail = chain.ask(&mut browser, &format!("/callback?{query}"), None).await;
+    assert_eq!(mail.outcome(), "app_misconfigured");
+    let report = format!("{}/chain", led(&mail));
+    let half = chain.ask(&mut browser, &report, None).await.body().to_owned();
+    for words in ["1 of 2 apps approved", "goes on without it", "data-chain=\"half_done\"", "#step-3"] {
+        assert!(half.contains(words), "{words}: {half}");
+    }
+    let page = chain.ask(&mut browser, &led(&mail), None).await;
+    assert!(page.body().contains("<bdi>1</bdi> of <bdi>2</bdi> approved"), "{}", page.body());
+    chain.test.sandbox.control().apply(Change::Grant { tenant: demo::CONTOSO, app: demo::APPLE, permissions: None }).unwrap();
+    chain.advance(120);
+    let done = chain.ask(&mut browser, &report, None).await;
+    assert!(done.body().contains("data-chain=\"done\""), "{}", done.body());
 }
