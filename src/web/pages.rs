@@ -61,12 +61,22 @@ pub(super) struct PageMarks {
     pub(super) chain: Option<&'static str>,
 }
 
+/// Reserves bytes for what follows in a markup, so that a page does not move while it grows.
+pub(super) struct Room(pub(super) usize);
+
+impl Render for Room {
+    fn render_to(&self, buffer: &mut String) {
+        buffer.reserve(self.0);
+    }
+}
+
 const NO_ICON: &str = "data:,";
 
 /// The document around a page's content.
 pub(super) fn shell(branding: Branding<'_>, title: &PageText<'_>, names: Names<'_>, marks: PageMarks, tone: Tone, body: &Markup) -> Markup {
     let PageMarks { outcome, notice, page, chain } = marks;
     html! {
+        (Room(STYLE.len() + body.0.len() + 4_096))
         (DOCTYPE)
         html lang="en" {
             head {

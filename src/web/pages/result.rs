@@ -7,7 +7,7 @@ use super::result_page::{Closing, ResultPage};
 use super::sections::{
     admin_centre, chain_line, check_again, closing, details, facts, lists, lists_of, meaning, reloading, try_again, users_approval,
 };
-use super::{Icon, Moment, PageMarks, next_section, shell, verdict};
+use super::{Icon, Moment, PageMarks, Room, next_section, shell, verdict};
 use crate::consent::outcome::{Severity, Tone};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, Right};
@@ -22,6 +22,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
     let names = page.names();
     let tone = if page.forbidden.is_empty() { words.tone } else { Tone::Alarm };
     let body = html! {
+        (Room(4_096))
         (verdict(Icon::of(page.outcome, tone), &words.title, names, eyebrow(page)))
         (reloading(page))
         p.lead { (words.sentence.fill(names)) }
