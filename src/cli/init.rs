@@ -39,7 +39,7 @@ pub(super) struct InitArgs {
     home_tenant: Option<String>,
     /// Where the service will run: writes what it needs there, and says the next steps.
     #[arg(long = "for", value_enum, value_name = "PLACE")]
-    platform: Option<Platform>,
+    platform: Option<RunsOn>,
     /// The app's name on Microsoft's consent screen.
     #[arg(long, value_name = "NAME")]
     app_name: Option<String>,
@@ -100,7 +100,7 @@ pub(super) struct InitArgs {
 
 /// Where the service will run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Platform {
+enum RunsOn {
     /// AWS Lambda, with the stack of template.yaml. Secrets are in Secrets Manager.
     Aws,
     /// A machine of yours that runs `serve`. It keeps what waits in consent.redb.
@@ -111,8 +111,8 @@ impl InitArgs {
     /// The answers that follow from the place.
     fn with_defaults(mut self) -> Self {
         let (keys, store) = match self.platform {
-            Some(Platform::Aws) => ("aws:entra-consent/keys", None),
-            Some(Platform::Serve) => ("file:keys.json", Some("consent.redb".to_owned())),
+            Some(RunsOn::Aws) => ("aws:entra-consent/keys", None),
+            Some(RunsOn::Serve) => ("file:keys.json", Some("consent.redb".to_owned())),
             None => ("file:keys.json", None),
         };
         self.keys.get_or_insert_with(|| keys.to_owned());
@@ -190,8 +190,8 @@ fn next_steps(args: &InitArgs, path: &Path, key_file: Option<&Path>, made: bool,
     };
     let config = if path == Path::new("consent.toml") { String::new() } else { format!(" --config {}", path.display()) };
     let start = match args.platform {
-        Some(Platform::Aws) => include_str!("init/next_steps_aws.txt").to_owned(),
-        Some(Platform::Serve) => format!(include_str!("init/next_steps_serve.txt"), config = config),
+        Some(RunsOn::Aws) => include_str!("init/next_steps_aws.txt").to_owned(),
+        Some(RunsOn::Serve) => format!(include_str!("init/next_steps_serve.txt"), config = config),
         None => String::new(),
     };
     let verifier = answers.more.verifier(answers.text("apps[0].id"), &answers.permissions);
