@@ -22,6 +22,32 @@ pub(super) fn safe_within(words: &str) -> Cow<'_, str> {
     guard(words, false, true)
 }
 
+/// Removes the apostrophes that [`safe_cell`] adds.
+pub(super) fn bare(cell: &str) -> Cow<'_, str> {
+    if !cell.contains('\'') {
+        return Cow::Borrowed(cell);
+    }
+    let (mut bare, mut at_start) = (String::with_capacity(cell.len()), true);
+    let mut letters = cell.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_line_start = bare.is_empty() && letters.peek().is_some_and(|next| matches!(next, '\t' | '\r' | '\n'));
+        let is_guard = letter == '\'' && at_start && (is_line_start || letters.peek().is_some_and(|next| FORMULA.contains(next)));
+        at_start = matches!(letter, ',' | ';' | '\t' | '\r' | '\n') || at_start && is_gap(letter);
+        if !is_guard {
+            bare.push(letter);
+        }
+    }
+    Cow::Owned(bare)
+}
+
+/// The characters that start a formula.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// Whether a formula may follow this character at the start of a cell.
+fn is_gap(letter: char) -> bool {
+    matches!(letter, ' ' | '"' | '\u{a0}' | '\u{feff}')
+}
+
 fn guard(cell: &str, start: bool, within: bool) -> Cow<'_, str> {
     let mut guarded = String::new();
     let mut taken = 0;
@@ -33,8 +59,8 @@ fn guard(cell: &str, start: bool, within: bool) -> Cow<'_, str> {
     for (at, letter) in cell.char_indices() {
         match letter {
             ',' | ';' | '\t' | '\r' | '\n' => at_start = within,
-            ' ' | '"' | '\u{a0}' | '\u{feff}' => {}
-            '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' if at_start => {
+            _ if is_gap(letter) => {}
+            _ if at_start && FORMULA.contains(&letter) => {
                 guarded.push_str(cell.get(taken..at).unwrap_or_default());
                 guarded.push('\'');
                 (taken, at_start) = (at, false);
@@ -51,22 +77,25 @@ fn guard(cell: &str, start: bool, within: bool) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{safe_at_start, safe_cell, safe_within};
+    use super::{bare, safe_at_start, safe_cell, safe_within};
 
     #[test]
     fn what_a_spreadsheet_would_calculate_gets_an_apostrophe_and_nothing_else_does() {
         for formula in ["=1+1", "+1", "-2", "@SUM(A1)", "＝1+1"] {
             assert_eq!(safe_cell(formula), format!("'{formula}"), "{formula:?}");
+            assert_eq!(bare(&format!("'{formula}")), formula);
         }
         for (cell, expected) in
             [("  =1", "  '=1"), ("\u{feff}=1", "\u{feff}'=1"), ("\"=1", "\"'=1"), ("\t=1", "'\t'=1"), ("\r=1", "'\r'=1"), ("\tx", "'\tx")]
         {
             assert_eq!(safe_cell(cell), expected);
+            assert_eq!(bare(expected), cell);
         }
         for text in
             ["", "Contoso GmbH", "a=b", "7-Eleven", "https://a.example/?x=1;y=-2", "'=1", "Müller; Söhne, Köln", "x ; '=1", "a\nb - c"]
         {
             assert_eq!(safe_cell(text), text);
+            assert!(text.contains("'=1") || bare(text) == text);
         }
     }
 
@@ -83,6 +112,7 @@ mod tests {
         ] {
             assert_eq!(safe_cell(cell), expected);
             assert_eq!(safe_cell(expected), expected, "what was made safe once stays as it is");
+            assert_eq!(bare(expected), cell);
         }
     }
 

@@ -9,17 +9,28 @@
 //! | `contact` | the recipient of the link's mail; never goes into a link |
 //! | `language` | a language tag such as `de` or `de-AT`, for the mail |
 //!
-//! Columns may have any order and any case. Other columns are kept unchanged.
+//! Columns may have any order and any case. [`columns`] also knows the headings of common exports. Other columns are kept unchanged.
+//!
+//! Every command reads every table that another command wrote: the guard against formulas comes off the five fields (see
+//! [`csv_safe::bare`]), and a table of results, which has a row for each app, gives each tenant once.
 
+mod cells;
+mod columns;
 mod rows;
 mod text;
 
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read};
 use std::path::Path;
 
+use self::cells::SpoiltReferences;
+pub(super) use self::columns::{ColumnChoice, Columns, Reading};
 use self::rows::{Bounds, LONGEST_ROW, RawRow, RowFlaw, Rows};
+use super::csv_safe;
+use super::exit::{CommandError, Exit, failed, usage};
 use crate::consent::text::UnfitText;
-use crate::consent::{DisplayText, Label, Reference};
+use crate::consent::{Label, Reference};
 use crate::entra::discovery::TenantName;
 
 /// The columns with a meaning, as [`column_name`] spells them.
@@ -29,9 +40,14 @@ const LABEL: &str = "label";
 const REFERENCE: &str = "reference";
 const CONTACT: &str = "contact";
 const LANGUAGE: &str = "language";
+/// A column of every table that `link` writes.
+const LINK_ID: &str = "link_id";
 
 /// The columns whose cells go into links.
 pub(super) const IN_LINKS: [&str; 3] = [TENANT, LABEL, REFERENCE];
+
+/// How many rows are read ahead, to recognise columns and a wrong one.
+const SAMPLE: usize = 64;
 
 /// The file name that means standard input.
 const STDIN: &str = "-";
@@ -61,6 +77,8 @@ pub(super) struct CustomerRow {
     /// The customer, or all errors in the row, so that the operator has to correct the row only once. The errors contain no text from the
     /// row.
     pub(crate) customer: Result<Customer, String>,
+    /// What a spreadsheet has probably done to the row.
+    pub(crate) warning: Option<String>,
     /// The row could not be split into cells, so [`Self::cells`] differs from the table.
     pub(crate) flawed: bool,
     /// The number of cells before padding to the header's number.
@@ -96,96 +114,47 @@ pub(super) enum TableFault {
     #[error("its header is not UTF-8. In Excel save it with \"Save as\" as \"CSV UTF-8 (comma delimited)\"")]
     NotUtf8,
     /// No column contains the tenant.
-    #[error("no column is called `tenant`. The first row has to name the columns: {}. Only tenant is needed.\nIt has: {has}{}",
-        COLUMNS.join(", "), if *.is_customer { "\nThat looks like a customer: put a row with the columns' names above it." } else { "" })]
+    #[error("no column is called `tenant`. The first row has to name the columns: {}. Only tenant is needed.\nIt has: {has}{remedy}",
+        COLUMNS.join(", "))]
     NoTenant {
         /// The cells of the first row.
         has: String,
-        /// Whether one of these cells is a tenant.
-        is_customer: bool,
+        remedy: String,
     },
-    /// Two columns have the same name, so it is unclear which one counts.
-    #[error("two columns are called `{0}`: rename one of them")]
-    Twice(&'static str),
-}
-
-/// Normalises a column's name: removes white space and quotes, and converts to lower case.
-fn column_name(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '"' | '\u{feff}')).flat_map(char::to_lowercase).collect()
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Columns {
-    names: Vec<Box<str>>,
-    places: [Option<usize>; COLUMNS.len()],
-}
-
-impl Columns {
-    fn read(header: &RawRow) -> Result<Self, TableFault> {
-        if header.flaw.is_some() {
-            return Err(TableFault::NoHeader);
-        }
-        if header.cells.iter().flatten().any(|byte| *byte == 0) || header.cells.get(0).is_some_and(|cell| cell.starts_with(b"PK\x03\x04")) {
-            return Err(TableFault::NoText);
-        }
-        let cells = csv::StringRecord::from_byte_record(header.cells.clone()).map_err(|_| TableFault::NotUtf8)?;
-        let mut names: Vec<Box<str>> = cells.iter().map(|name| name.trim().into()).collect();
-        // Spreadsheets write the delimiters of deleted columns too.
-        while names.last().is_some_and(|name| name.is_empty()) {
-            names.pop();
-        }
-        let mut places = [None; COLUMNS.len()];
-        for (at, name) in names.iter().map(|name| column_name(name)).enumerate() {
-            if let Some((known, place)) = COLUMNS.iter().zip(&mut places).find(|(known, _)| **known == name)
-                && place.replace(at).is_some()
-            {
-                return Err(TableFault::Twice(known));
-            }
-        }
-        let [Some(_), ..] = places else {
-            let shown = names.iter().take(20).filter_map(|name| DisplayText::from_untrusted(name));
-            let has = shown.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            return Err(TableFault::NoTenant { has, is_customer: names.iter().any(|name| TenantName::parse(name).is_ok()) });
-        };
-        Ok(Self { names, places })
-    }
-
-    /// The names as written.
-    pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
-    }
-
-    /// Finds a column by name; ignores case and white space.
-    pub(super) fn position(&self, name: &str) -> Option<usize> {
-        self.names().position(|known| Self::is(known, name))
-    }
-
-    /// Compares a column's name; ignores case and white space.
-    pub(super) fn is(name: &str, which: &str) -> bool {
-        column_name(name) == which
-    }
-
-    /// The cell of one of [`COLUMNS`] as written; empty if the column is missing.
-    pub(super) fn cell_of<'c>(&self, which: &str, cells: &'c csv::StringRecord) -> &'c str {
-        let place = COLUMNS.iter().zip(self.places).find(|(known, _)| **known == which).and_then(|(_, place)| place);
-        place.and_then(|place| cells.get(place)).unwrap_or_default()
-    }
+    /// `--column` names no column of the table.
+    #[error("no column is called `{heading}`. It has: {has}")]
+    NoSuchColumn { heading: String, has: String },
+    /// Columns have the same name, so it is unclear which one counts.
+    #[error("{0}")]
+    Twice(String),
+    /// Each row names one tenant.
+    #[error("{0}")]
+    OneTenant(String),
 }
 
 /// Reads customers one by one, so that a million rows take the memory of one.
 pub(super) struct Customers<R> {
     table: String,
     columns: Columns,
+    /// Rows that were read ahead.
+    ahead: VecDeque<RawRow>,
     rows: Rows<R>,
+    references: SpoiltReferences,
+    /// Hashes of the tenants so far, in a table of results.
+    met: Option<(RandomState, HashSet<u64>)>,
     over: bool,
 }
 
 pub(super) type CustomersOfFile = Customers<Box<dyn Read + Send>>;
 
 impl TableError {
-    /// Whether the machine is at fault, and not the table.
-    pub(super) fn is_failure(&self) -> bool {
-        matches!(self.fault, TableFault::Io(_))
+    /// How a command ends that cannot read the table.
+    pub(super) fn into_command(self) -> CommandError {
+        match self.fault {
+            TableFault::Io(_) => failed(self),
+            TableFault::OneTenant(_) => CommandError { message: self.to_string(), exit: Exit::Attention },
+            _ => usage(self),
+        }
     }
 }
 
@@ -193,26 +162,26 @@ impl CustomersOfFile {
     /// Opens a table; `-` is standard input.
     ///
     /// # Errors
-    /// [`TableError`] if there is no table, or no header in it.
-    pub(super) fn open(path: &Path) -> Result<Self, TableError> {
+    /// [`TableError`] if there is no table, or no header in it, or all of its rows name one tenant.
+    pub(super) fn open(path: &Path, reading: &Reading) -> Result<Self, TableError> {
         if path.as_os_str() == STDIN {
-            return Self::read(Box::new(io::stdin()), "standard input");
+            return Self::read(Box::new(io::stdin()), "standard input", reading);
         }
-        Self::of_file(path, Bounds::GIVEN)
+        Self::of_file(path, Bounds::GIVEN, reading)
     }
 
     /// Opens a table that this program wrote. Its rows are longer than those of the customers' table.
     ///
     /// # Errors
-    /// As [`Self::open`].
-    pub(super) fn open_written(path: &Path) -> Result<Self, TableError> {
-        Self::of_file(path, Bounds::WRITTEN)
+    /// As [`Self::open`], but the rows may name one tenant.
+    pub(super) fn open_written(path: &Path, reading: &Reading) -> Result<Self, TableError> {
+        Self::of_file(path, Bounds::WRITTEN, reading)
     }
 
-    fn of_file(path: &Path, bounds: Bounds) -> Result<Self, TableError> {
+    fn of_file(path: &Path, bounds: Bounds, reading: &Reading) -> Result<Self, TableError> {
         let table = path.display().to_string();
         match std::fs::File::open(path) {
-            Ok(file) => Self::read_within(Box::new(file), &table, bounds),
+            Ok(file) => Self::read_within(Box::new(file), &table, bounds, reading),
             Err(error) => Err(TableError { table, fault: error.into() }),
         }
     }
@@ -222,39 +191,53 @@ impl<R: Read> Customers<R> {
     /// Reads the header of a table; `table` is its name in errors.
     ///
     /// # Errors
-    /// [`TableError`] if the table has no valid header.
-    pub(super) fn read(source: R, table: &str) -> Result<Self, TableError> {
-        Self::read_within(source, table, Bounds::GIVEN)
+    /// As [`CustomersOfFile::open`].
+    pub(super) fn read(source: R, table: &str, reading: &Reading) -> Result<Self, TableError> {
+        Self::read_within(source, table, Bounds::GIVEN, reading)
     }
 
-    fn read_within(source: R, table: &str, bounds: Bounds) -> Result<Self, TableError> {
-        let begin = || {
-            let mut rows = Rows::new(source, bounds, TENANT)?;
-            let header = rows.next()?.ok_or(TableFault::Empty)?;
-            Ok((Columns::read(&header)?, rows))
-        };
-        match begin() {
-            Ok((columns, rows)) => Ok(Self { table: table.to_owned(), columns, rows, over: false }),
-            Err(fault) => Err(TableError { table: table.to_owned(), fault }),
+    fn read_within(source: R, table: &str, bounds: Bounds, reading: &Reading) -> Result<Self, TableError> {
+        Self::begin(source, table, bounds, reading).map_err(|fault| TableError { table: table.to_owned(), fault })
+    }
+
+    fn begin(source: R, table: &str, bounds: Bounds, reading: &Reading) -> Result<Self, TableFault> {
+        let mut rows = Rows::new(source, bounds, |heading| reading.is_tenant_heading(heading))?;
+        let names = Columns::headings(&rows.next()?.ok_or(TableFault::Empty)?)?;
+        if names.iter().any(|name| Columns::is(name, LINK_ID)) {
+            rows.set_bounds(Bounds::WRITTEN);
         }
+        let mut ahead = VecDeque::new();
+        while ahead.len() < SAMPLE
+            && let Some(row) = rows.next()?
+        {
+            ahead.push_back(row);
+        }
+        let columns = Columns::read(names, &ahead, reading)?;
+        let is_results = columns.is_results();
+        if bounds == Bounds::GIVEN
+            && !is_results
+            && let Some(fault) = columns.one_tenant(&ahead, ahead.len() < SAMPLE, reading)
+        {
+            return Err(fault);
+        }
+        let mut references = SpoiltReferences::default();
+        for cell in ahead.iter().filter_map(|row| row.cells.get(columns.place_of(REFERENCE)?)) {
+            references.learn(str::from_utf8(cell).unwrap_or_default().trim());
+        }
+        Ok(Self { table: table.to_owned(), columns, ahead, rows, references, met: is_results.then(Default::default), over: false })
     }
 
     pub(super) fn columns(&self) -> &Columns {
         &self.columns
     }
 
-    /// The byte between cells: a comma, a semicolon or a tab.
+    /// The byte between cells, such as a comma.
     pub(super) fn delimiter(&self) -> u8 {
         self.rows.delimiter()
     }
 
-    /// Whether the table begins with a byte order mark. Excel needs one to recognise UTF-8.
-    pub(super) fn marked(&self) -> bool {
-        self.rows.marked()
-    }
-
-    fn row(&self, raw: RawRow) -> CustomerRow {
-        let (number, width) = (raw.number, self.columns.names.len());
+    fn row(&mut self, raw: RawRow) -> CustomerRow {
+        let (number, width) = (raw.number, self.columns.names().len());
         let mut problems: Vec<String> = Vec::new();
         match raw.flaw {
             Some(RowFlaw::TooLong) => problems.push(format!(
@@ -283,14 +266,20 @@ impl<R: Read> Customers<R> {
         }
         let customer = if problems.is_empty() { self.customer(&cells) } else { Err(problems) };
         let customer = customer.map_err(|problems| problems.join("; "));
-        CustomerRow { number, cells, customer, flawed, found, ends_at: raw.ends_at }
+        let reference = csv_safe::bare(self.columns.cell_of(REFERENCE, &cells));
+        self.references.learn(reference.trim());
+        let warning = self.references.damage(reference.trim()).map(|damage| format!("column {REFERENCE}: {damage}"));
+        CustomerRow { number, cells, customer, warning, flawed, found, ends_at: raw.ends_at }
     }
 
     fn customer(&self, cells: &csv::StringRecord) -> Result<Customer, Vec<String>> {
-        let cell = |which| Some(self.columns.cell_of(which, cells).trim()).filter(|cell| !cell.is_empty());
-        let tenant = TenantName::parse(cell(TENANT).unwrap_or_default());
-        let label = cell(LABEL).map(Label::parse).transpose();
-        let reference = cell(REFERENCE).map(Reference::parse).transpose();
+        let cell = |which| {
+            let bare = csv_safe::bare(self.columns.cell_of(which, cells));
+            Some(cells::visible(&bare).into_owned()).filter(|cell| !cell.is_empty())
+        };
+        let tenant = TenantName::parse(cells::without_braces(&cell(TENANT).unwrap_or_default()));
+        let label = cell(LABEL).as_deref().map(Label::parse).transpose();
+        let reference = cell(REFERENCE).as_deref().map(Reference::parse).transpose();
         match (tenant, label, reference) {
             (Ok(tenant), Ok(label), Ok(reference)) => {
                 let (contact, language) = (cell(CONTACT).map(Into::into), cell(LANGUAGE).map(Into::into));
@@ -321,20 +310,26 @@ impl<R: Read> Iterator for Customers<R> {
 
     /// Returns nothing after an error.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        match self.rows.next() {
-            Ok(Some(raw)) => Some(Ok(self.row(raw))),
-            Ok(None) => {
-                self.over = true;
-                None
+        while !self.over {
+            match self.ahead.pop_front().map_or_else(|| self.rows.next(), |row| Ok(Some(row))) {
+                Ok(Some(raw)) => {
+                    let row = self.row(raw);
+                    let is_met = match (&mut self.met, &row.customer) {
+                        (Some((hash, met)), Ok(customer)) => !met.insert(hash.hash_one(&customer.tenant)),
+                        _ => false,
+                    };
+                    if !is_met {
+                        return Some(Ok(row));
+                    }
+                }
+                Ok(None) => self.over = true,
+                Err(error) => {
+                    self.over = true;
+                    return Some(Err(TableError { table: self.table.clone(), fault: error.into() }));
+                }
             }
-            Err(error) => {
-                self.over = true;
-                Some(Err(TableError { table: self.table.clone(), fault: error.into() }))
-            }
         }
+        None
     }
 }
 

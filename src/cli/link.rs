@@ -16,6 +16,7 @@ pub(super) use self::csv_output::{LINK, STATUS, is_ours};
 use self::job::Job;
 pub(super) use self::row::MADE;
 use super::complain;
+use super::customers::ColumnChoice;
 use super::exit::{CommandError, Exit, failed, usage};
 use super::mail::Locale;
 use crate::config::ConfiguredApp;
@@ -60,7 +61,7 @@ pub(super) struct LinkArgs {
     /// Also draw the link as a QR code.
     #[arg(long)]
     qr: bool,
-    /// Write the mail that goes with the link; with --from, as two columns.
+    /// Write the mail that goes with the link; with --from, as two columns, and with --to as files too.
     #[arg(long)]
     mail: bool,
     /// The language of the mail: de, en, es, fr, it, nl or pt. A row's column language wins over it.
@@ -69,6 +70,9 @@ pub(super) struct LinkArgs {
     /// Make a link for each row of this CSV table; - is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "label", "reference", "qr"])]
     from: Option<PathBuf>,
+    /// Which column of the table has a field, by its heading or number: tenant=customerId, label=2.
+    #[arg(long, value_name = "FIELD=NAME", requires = "from", conflicts_with_all = ["tenant", "any_tenant"])]
+    column: Vec<ColumnChoice>,
     /// Where the table with the links goes. Default: standard output.
     #[arg(long, value_name = "FILE", requires = "from")]
     to: Option<PathBuf>,

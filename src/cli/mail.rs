@@ -1,5 +1,6 @@
 //! Writes the mail for a link, in the recipient's language.
 
+mod files;
 mod locale;
 
 use std::fmt;
@@ -7,6 +8,8 @@ use std::fmt;
 use fluent_bundle::FluentArgs;
 use time::OffsetDateTime;
 
+use self::files::addresses;
+pub(super) use self::files::{MailFile, MailFolder};
 pub(super) use self::locale::Locale;
 
 /// The first page behind a link.
@@ -55,6 +58,16 @@ impl Mail<'_> {
         // Writing into a string cannot fail.
         let _ = self.write(&mut out, locale);
         out
+    }
+
+    /// The mail as a file, for the addresses in a contact.
+    pub(super) fn file(&self, locale: Locale, contact: Option<&str>) -> MailFile {
+        MailFile {
+            to: contact.map(addresses).unwrap_or_default(),
+            language: locale.language(),
+            subject: self.subject(locale),
+            text: self.text(locale),
+        }
     }
 
     fn arguments(&self) -> FluentArgs<'_> {

@@ -23,12 +23,12 @@ use self::subject::{AppToCheck, Input, InputTenant};
 use self::summary::OutcomeSummary;
 use super::bulk::runner::{Going, RetryPolicy, Runner, Stopped};
 use super::bulk::throttle::Scope;
-use super::customers::{CustomerRow, CustomersOfFile, TableError};
+use super::customers::{ColumnChoice, CustomerRow, CustomersOfFile, Reading, TableError};
 use super::exit::{CommandError, Exit, failed, usage};
 use super::output::{self, Format, Printer};
 use super::progress::RunProgress;
 use super::token_from::{Holder, TokenFrom};
-use super::{is_read_enough, listed, read_ahead, verifiers_of};
+use super::{complain, is_read_enough, listed, read_ahead, verifiers_of};
 use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
 use crate::entra::discovery::TenantName;
@@ -59,6 +59,9 @@ pub(super) struct VerifyArgs {
     /// A table of customers with a column `tenant`; - is standard input.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Which column of the table has a field, by its heading or number: tenant=customerId, label=2.
+    #[arg(long, value_name = "FIELD=NAME", requires = "from", conflicts_with_all = ["tenant", "from_records"])]
+    column: Vec<ColumnChoice>,
     /// Records, one JSON object a line; - is standard input. Asks about claims that never got a conclusion, and about those whose last
     /// outcome is not the last word.
     #[arg(long, value_name = "FILE")]
@@ -207,7 +210,11 @@ fn inputs<'s>(
             InputTenant { row: 1, written: tenant.to_string().into(), tenant: Some(tenant.clone()), label: None, reference: None };
         Ok((stream::iter([Ok(Input { subject, asked: fresh(apps), problem: None })]).boxed_local(), RunProgress::new(None)))
     } else if let Some(path) = &args.from {
-        let customers = CustomersOfFile::open(path).map_err(failed)?;
+        let reading = Reading { choices: args.column.clone(), home: installation.config.site.home_tenant };
+        let customers = CustomersOfFile::open(path, &reading).map_err(|error| match error.into_command() {
+            CommandError { message, exit: Exit::Usage } => failed(message),
+            error => error,
+        })?;
         Ok((of_table(customers, apps.to_vec(), read), RunProgress::of_file(path)))
     } else if let Some(path) = &args.from_records {
         of_records(installation, path, apps, args.app.is_empty() && args.chain.is_none(), read)
@@ -250,8 +257,11 @@ fn fresh<'s>(apps: &[&'s ConfiguredApp]) -> Vec<AppToCheck<'s>> {
 fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, position: &'s Cell<u64>) -> Inputs<'s> {
     let columns = customers.columns().clone();
     let read = move |row: Result<CustomerRow, TableError>| {
-        let CustomerRow { number: row, cells, customer, ends_at, .. } = row.map_err(failed)?;
+        let CustomerRow { number: row, cells, customer, warning, ends_at, .. } = row.map_err(failed)?;
         position.set(ends_at);
+        if let Some(warning) = warning {
+            complain(&format!("row {row}: {warning}."));
+        }
         let cell = |column| DisplayText::from_untrusted(columns.cell_of(column, &cells)).map(|text| text.as_str().into());
         let (subject, problem) = match customer {
             Ok(customer) => {

@@ -46,6 +46,9 @@ pub enum NotATenant {
     /// `common`, `organizations`, `consumers`, or the tenant of all personal accounts.
     #[error("it stands for many tenants, not for one: give the customer's own domain, or the tenant's id (a GUID)")]
     Many,
+    /// The id of zeros, which stands for no id.
+    #[error("the id of zeros is no tenant's: give the tenant's domain, such as contoso.com, or its own id")]
+    Zeros,
     /// A mail address or a user principal name.
     #[error("it is the address of a person: give only what follows the '@'")]
     Person,
@@ -72,6 +75,8 @@ const PLACEHOLDERS: [&str; 3] = ["common", "organizations", "consumers"];
 /// (`entra-docs:docs/identity-platform/id-token-claims-reference.md`). It cannot approve an app.
 const PERSONAL_ACCOUNTS: TenantId = TenantId::from_u128(0x9188_040d_6c67_4c5b_b112_36a3_04b6_6dad);
 
+const ZEROS: TenantId = TenantId::from_u128(0);
+
 const LONGEST_DOMAIN: usize = 253;
 const LONGEST_LABEL: usize = 63;
 /// Longest text worth parsing, in bytes: a letter outside ASCII has up to four bytes.
@@ -93,6 +98,7 @@ impl TenantName {
         }
         match TenantId::parse(text) {
             Ok(PERSONAL_ACCOUNTS) => Err(NotATenant::Many),
+            Ok(ZEROS) => Err(NotATenant::Zeros),
             Ok(id) => Ok(Self::Id(id)),
             Err(_) => Domain::parse(text).map(Self::Domain),
         }

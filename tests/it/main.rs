@@ -50,6 +50,7 @@ mod serve;
 mod soak;
 mod stack;
 mod support;
+mod tables;
 mod template;
 mod tenants_command;
 mod trust;

@@ -13,7 +13,7 @@ use crate::file;
 pub(in crate::cli) struct Shape {
     pub(in crate::cli) header: Vec<String>,
     pub(in crate::cli) delimiter: u8,
-    /// Whether the table begins with a byte order mark. Excel needs one to recognise UTF-8.
+    /// Whether the table begins with a byte order mark: in a file it does, because spreadsheets open files.
     pub(in crate::cli) marked: bool,
 }
 
@@ -27,7 +27,8 @@ pub(in crate::cli) enum Flush {
 }
 
 const FLUSHED: (u32, Duration) = (256, Duration::from_secs(1));
-const MARK: &[u8] = "\u{feff}".as_bytes();
+/// Excel needs a byte order mark to recognise UTF-8.
+pub(in crate::cli) const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A table during writing.
 pub(in crate::cli) struct Table {
@@ -103,7 +104,6 @@ impl Table {
 pub(in crate::cli) struct WrittenRows {
     rows: csv::StringRecordsIntoIter<Take<File>>,
     pub(in crate::cli) header: csv::ByteRecord,
-    pub(in crate::cli) marked: bool,
     /// The start of an incomplete last row.
     pub(in crate::cli) torn: csv::ByteRecord,
     /// The end of the last complete row, in bytes.
@@ -126,12 +126,9 @@ impl WrittenRows {
             return Ok(None);
         }
         file.rewind()?;
-        let mut start = Vec::new();
-        (&file).take(3).read_to_end(&mut start)?;
-        file.rewind()?;
         let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(file.take(ends_at));
         let header = reader.byte_headers()?.clone();
-        Ok(Some(Self { rows: reader.into_records(), header, marked: start == MARK, torn, ends_at }))
+        Ok(Some(Self { rows: reader.into_records(), header, torn, ends_at }))
     }
 }
 
@@ -237,7 +234,7 @@ mod tests {
         for torn in ["", "2", "2;", "2;x", "\"2", "2;\"x\n", "\"2\"", "2;\"two\nlines\""] {
             std::fs::write(&path, [&whole, torn.as_bytes()].concat()).unwrap();
             let earlier = WrittenRows::open(&path, b';').unwrap().unwrap();
-            assert!(earlier.marked && earlier.header == shape().header);
+            assert!(earlier.header == shape().header);
             assert_eq!(earlier.torn.is_empty(), torn.is_empty(), "{torn:?}");
             let mut table = Table::resume(&path, Some(&earlier), &shape(), Flush::EachRow).unwrap();
             table.row(["2", "x"]).unwrap();

@@ -8,7 +8,7 @@ use super::text::Lines;
 pub(super) const LONGEST_ROW: usize = 64 * 1024;
 
 /// The limits of one row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
     bytes: usize,
     cells: usize,
@@ -20,8 +20,9 @@ impl Bounds {
     /// The limits for tables that this program wrote: a row of the operator's with apostrophes, a link and a mail.
     pub(super) const WRITTEN: Self = Self { bytes: 4 * LONGEST_ROW, cells: 1_100 };
 }
-/// The delimiters that spreadsheets use.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// The delimiters of exports. A line `sep=` may declare others.
+const DELIMITERS: [u8; 5] = [b',', b';', b'\t', b'|', b'~'];
 
 /// One row as it is in the table.
 #[derive(Debug)]
@@ -50,25 +51,39 @@ pub(super) struct Rows<R> {
 }
 
 impl<R: Read> Rows<R> {
-    /// Starts a table. `wanted` is a column of the header; it helps to detect the delimiter.
+    /// Starts a table. `is_wanted` recognises headings of the columns that commands read; it helps to detect the delimiter.
     ///
     /// # Errors
     /// Those of the source.
-    pub(super) fn new(source: R, bounds: Bounds, wanted: &str) -> io::Result<Self> {
+    pub(super) fn new(source: R, bounds: Bounds, is_wanted: impl Fn(&str) -> bool) -> io::Result<Self> {
         let mut lines = Lines::new(source, bounds.bytes)?;
-        let line = lines.first_line(|line| declared(line).is_some())?;
-        let delimiter = declared(&line).unwrap_or_else(|| detected(&line, wanted));
+        let mut delimiter = None;
+        let header = loop {
+            let line = lines.first_line()?;
+            if let Some(declared) = declared(&line) {
+                delimiter = Some(declared);
+                // Excel does not show this line.
+                lines.drop_first_line(0);
+            } else if line.trim_ascii_start().starts_with(TYPE) || line.starts_with(QUOTED_TYPE) {
+                lines.drop_first_line(lines.next_number());
+            } else {
+                break line;
+            }
+        };
+        let delimiter = delimiter.unwrap_or_else(|| detected(&header, is_wanted));
         let mut reader = csv::ReaderBuilder::new();
         reader.has_headers(false).flexible(true).delimiter(delimiter).terminator(csv::Terminator::Any(b'\n'));
         Ok(Self { csv: reader.from_reader(lines), cells: bounds.cells, delimiter })
     }
 
-    pub(super) fn delimiter(&self) -> u8 {
-        self.delimiter
+    /// Changes the limits for all rows that are not read yet.
+    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+        self.cells = bounds.cells;
+        self.csv.get_mut().set_most(bounds.bytes);
     }
 
-    pub(super) fn marked(&self) -> bool {
-        self.csv.get_ref().marked()
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
     }
 
     /// Returns the next row that is not blank. `None` at the end.
@@ -86,7 +101,7 @@ impl<R: Read> Rows<R> {
             };
             if flaw.is_some() {
                 cells.clear();
-            } else if cells.iter().all(|cell| cell.trim_ascii().is_empty()) {
+            } else if cells.iter().all(super::cells::is_blank) {
                 continue;
             }
             return Ok(Some(RawRow { number, cells, flaw, ends_at }));
@@ -103,18 +118,24 @@ fn of_source(error: csv::Error) -> io::Error {
     }
 }
 
-/// Reads a line such as `sep=;`. Excel treats it as a declaration and does not show it as a row.
+/// The line above the header that `Export-Csv` of Windows PowerShell 5.1 writes without `-NoTypeInformation`.
+const TYPE: &[u8] = b"#TYPE ";
+/// The same line after a spreadsheet or an editor has put it into quotes.
+const QUOTED_TYPE: &[u8] = b"\"#TYPE ";
+
+/// Reads a line such as `sep=;`, in quotes or not. Excel treats it as a declaration and does not show it as a row.
 fn declared(line: &[u8]) -> Option<u8> {
-    match line.trim_ascii_end() {
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] => DELIMITERS.contains(delimiter).then_some(*delimiter),
-        // The delimiter is a tab, which `trim_ascii_end` removed.
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'='] if line.ends_with(b"\t") => Some(b'\t'),
+    let line = line.strip_prefix(b"\"").map_or(line, |line| line.trim_ascii_end().strip_suffix(b"\"").unwrap_or(line));
+    match line.split_at_checked(4)? {
+        (name, [delimiter, rest @ ..]) if name.eq_ignore_ascii_case(b"sep=") && rest.trim_ascii().is_empty() => {
+            (*delimiter == b'\t' || delimiter.is_ascii_punctuation() && *delimiter != b'"').then_some(*delimiter)
+        }
         _ => None,
     }
 }
 
-/// The delimiter that separates the wanted column in the header, or else the most frequent delimiter, or else the comma.
-fn detected(header: &[u8], wanted: &str) -> u8 {
+/// The delimiter that separates a wanted column in the header, or else the most frequent delimiter, or else the comma.
+fn detected(header: &[u8], is_wanted: impl Fn(&str) -> bool) -> u8 {
     let mut quoted = false;
     let mut counts = DELIMITERS.map(|delimiter| (delimiter, 0_u32, false));
     for byte in header {
@@ -126,8 +147,7 @@ fn detected(header: &[u8], wanted: &str) -> u8 {
         }
     }
     for (delimiter, count, finds) in &mut counts {
-        let is_wanted = |cell: &[u8]| super::column_name(&String::from_utf8_lossy(cell)) == wanted;
-        *finds = *count > 0 && header.split(|byte| byte == delimiter).any(is_wanted);
+        *finds = *count > 0 && header.split(|byte| byte == delimiter).any(|cell| is_wanted(&String::from_utf8_lossy(cell)));
     }
     // Reversed, because `max_by_key` returns the last of equal delimiters and the first is wanted.
     let best = counts.iter().rev().max_by_key(|(_, count, finds)| (*finds, *count));

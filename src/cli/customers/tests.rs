@@ -3,11 +3,11 @@ use super::*;
 const ID: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 
 fn read(table: &str) -> Vec<CustomerRow> {
-    Customers::read(table.as_bytes(), "tenants.csv").unwrap().map(Result::unwrap).collect()
+    Customers::read(table.as_bytes(), "tenants.csv", &Reading::default()).unwrap().map(Result::unwrap).collect()
 }
 
 fn refused(table: impl AsRef<[u8]>) -> String {
-    Customers::read(table.as_ref(), "tenants.csv").err().unwrap().to_string()
+    Customers::read(table.as_ref(), "tenants.csv", &Reading::default()).err().unwrap().to_string()
 }
 
 fn tenants(rows: &[CustomerRow]) -> Vec<(u64, String)> {
@@ -17,7 +17,7 @@ fn tenants(rows: &[CustomerRow]) -> Vec<(u64, String)> {
 #[test]
 fn columns_are_found_by_name_in_any_order_and_others_are_kept() {
     let table = format!("Notes, LABEL ,Tenant,Contact,language,reference\nx,Contoso GmbH,{ID},a@b.example,de-AT,T-1\n");
-    let mut customers = Customers::read(table.as_bytes(), "t").unwrap();
+    let mut customers = Customers::read(table.as_bytes(), "t", &Reading::default()).unwrap();
     assert_eq!(customers.columns().names().collect::<Vec<_>>(), ["Notes", "LABEL", "Tenant", "Contact", "language", "reference"]);
     assert_eq!((customers.columns().position("notes"), customers.columns().position("link")), (Some(0), None));
     let row = customers.next().unwrap().unwrap();
@@ -44,7 +44,7 @@ fn the_delimiter_is_the_one_that_cuts_out_the_tenant() {
         ("tenant;label;;\n", b';', vec!["tenant", "label"]),
         ("\n\ntenant;label", b';', vec!["tenant", "label"]),
     ] {
-        let customers = Customers::read(table.as_bytes(), "t").unwrap();
+        let customers = Customers::read(table.as_bytes(), "t", &Reading::default()).unwrap();
         assert_eq!(customers.delimiter(), delimiter, "{table:?}");
         assert_eq!(customers.columns().names().collect::<Vec<_>>(), names, "{table:?}");
     }
@@ -132,15 +132,15 @@ fn a_quote_that_is_never_closed_is_told_where_it_is_opened() {
 fn letters_of_an_old_encoding_are_told_and_utf_16_is_read() {
     let mut table = b"tenant;label\na.example;M".to_vec();
     table.extend_from_slice(b"\xfcller\nb.example;x\n");
-    let rows: Vec<CustomerRow> = Customers::read(table.as_slice(), "t").unwrap().map(Result::unwrap).collect();
+    let rows: Vec<CustomerRow> = Customers::read(table.as_slice(), "t", &Reading::default()).unwrap().map(Result::unwrap).collect();
     assert!(rows[0].customer.as_ref().unwrap_err().contains("CSV UTF-8"));
     assert_eq!(&rows[0].cells[1], "M\u{fffd}ller");
     assert!(rows[1].customer.is_ok());
 
     let text = "\u{feff}tenant\tlabel\r\nmünchen.example\tMüller\r\n";
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let mut customers = Customers::read(utf16.as_slice(), "t").unwrap();
-    assert_eq!((customers.delimiter(), customers.marked()), (b'\t', true));
+    let mut customers = Customers::read(utf16.as_slice(), "t", &Reading::default()).unwrap();
+    assert_eq!(customers.delimiter(), b'\t');
     assert_eq!(customers.next().unwrap().unwrap().customer.unwrap().label.unwrap().as_str(), "Müller");
 }
 

@@ -4,9 +4,6 @@ use std::io::{self, BufRead as _, BufReader, Chain, Cursor, Read};
 
 use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
 
-/// The byte order marks of UTF-8 and of both byte orders of UTF-16.
-const MARKS: [&[u8]; 3] = [&[0xef, 0xbb, 0xbf], &[0xff, 0xfe], &[0xfe, 0xff]];
-
 /// UTF-8 text from two inputs: the bytes already read to find the mark, then the source.
 type Decoded<R> = DecodeReaderBytes<Chain<Cursor<Vec<u8>>, R>, Vec<u8>>;
 
@@ -16,7 +13,6 @@ pub(super) struct Lines<R> {
     source: BufReader<Decoded<R>>,
     /// Most bytes in a row.
     most: usize,
-    marked: bool,
     /// A line that was read ahead and that the parser does not have yet.
     ahead: Cursor<Vec<u8>>,
     after_cr: bool,
@@ -45,13 +41,11 @@ impl<R: Read> Lines<R> {
     pub(super) fn new(mut source: R, most: usize) -> io::Result<Self> {
         let mut mark = Vec::new();
         source.by_ref().take(3).read_to_end(&mut mark)?;
-        let marked = MARKS.iter().any(|known| mark.starts_with(known));
         // Bytes without a mark pass unchanged. Another check finds rows that are not UTF-8.
         let decoded = DecodeReaderBytesBuilder::new().utf8_passthru(true).strip_bom(true).build(Cursor::new(mark).chain(source));
         Ok(Self {
             source: BufReader::new(decoded),
             most,
-            marked,
             ahead: Cursor::default(),
             after_cr: false,
             number: 0,
@@ -60,15 +54,11 @@ impl<R: Read> Lines<R> {
         })
     }
 
-    pub(super) fn marked(&self) -> bool {
-        self.marked
-    }
-
-    /// Reads the first line that is not blank, without its line end. If `is_read` returns true for the line, the parser does not get it.
+    /// Reads the first line that is not blank, without its line end. The parser still gets it.
     ///
     /// # Errors
     /// Those of the source.
-    pub(super) fn first_line(&mut self, is_read: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+    pub(super) fn first_line(&mut self) -> io::Result<Vec<u8>> {
         let (mut line, mut piece) = (Vec::new(), [0; 4096]);
         while !line.ends_with(b"\n") {
             let read = self.piece(&mut piece)?;
@@ -78,12 +68,23 @@ impl<R: Read> Lines<R> {
             }
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line).to_vec();
-        if is_read(&text) {
-            (self.number, self.row) = (0, LinesOfRow::default());
-        } else {
-            self.ahead = Cursor::new(line);
-        }
+        self.ahead = Cursor::new(line);
         Ok(text)
+    }
+
+    /// Drops the first line, so that the parser does not get it. `number` is the number of that line in a spreadsheet.
+    pub(super) fn drop_first_line(&mut self, number: u64) {
+        (self.ahead, self.row, self.number) = (Cursor::default(), LinesOfRow::default(), number);
+    }
+
+    /// The number that the next row will have.
+    pub(super) fn next_number(&self) -> u64 {
+        self.number + 1
+    }
+
+    /// Changes the maximum for all rows that are not read yet.
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.most = most;
     }
 
     /// Ends a row that the parser has read. Returns its lines, its number and its end.
@@ -182,7 +183,7 @@ impl<R: Read> Read for Lines<R> {
 mod tests {
     use super::*;
 
-    const UTF8_MARK: &[u8] = MARKS[0];
+    const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
     /// Returns one byte at a time, to test every boundary between two pieces.
     struct Drops<'a>(&'a [u8]);
@@ -196,11 +197,11 @@ mod tests {
         }
     }
 
-    fn all(source: impl Read) -> (Vec<u8>, bool) {
+    fn all(source: impl Read) -> Vec<u8> {
         let (mut lines, mut out) = (Lines::new(source, usize::MAX).unwrap(), Vec::new());
         lines.read_to_end(&mut out).unwrap();
         assert_eq!(lines.read(&mut [0]).unwrap(), 0, "the end stays the end");
-        (out, lines.marked())
+        out
     }
 
     fn utf16(text: &str, big_endian: bool) -> Vec<u8> {
@@ -213,27 +214,26 @@ mod tests {
         let text = "tenant\tlabel\r\nmünchen.example\t𝔐 & Söhne\rx\n\r\n\ny\r\n";
         let plain = "tenant\tlabel\nmünchen.example\t𝔐 & Söhne\nx\n\n\ny\n";
         let marked = [UTF8_MARK, text.as_bytes()].concat();
-        for (bytes, mark) in [(text.as_bytes().to_vec(), false), (marked, true), (utf16(text, false), true), (utf16(text, true), true)] {
-            let expected = (plain.as_bytes().to_vec(), mark);
-            assert_eq!(all(bytes.as_slice()), expected);
-            assert_eq!(all(Drops(&bytes)), expected, "in drops");
+        for bytes in [text.as_bytes().to_vec(), marked, utf16(text, false), utf16(text, true)] {
+            assert_eq!(all(bytes.as_slice()), plain.as_bytes());
+            assert_eq!(all(Drops(&bytes)), plain.as_bytes(), "in drops");
         }
     }
 
     #[test]
     fn a_last_line_without_an_end_gets_one() {
-        assert_eq!(all("a\nb".as_bytes()), (b"a\nb\n".to_vec(), false));
-        assert_eq!(all(Drops(b"a\nb")), (b"a\nb\n".to_vec(), false));
-        assert_eq!(all("".as_bytes()), (Vec::new(), false));
-        assert_eq!(all(UTF8_MARK), (Vec::new(), true));
+        assert_eq!(all("a\nb".as_bytes()), b"a\nb\n");
+        assert_eq!(all(Drops(b"a\nb")), b"a\nb\n");
+        assert_eq!(all("".as_bytes()), b"");
+        assert_eq!(all(UTF8_MARK), b"");
     }
 
     #[test]
     fn half_a_character_at_the_end_does_not_stop_the_rest() {
         let mut bytes = utf16("a\u{1d510}", false);
         bytes.truncate(bytes.len() - 2);
-        assert_eq!(all(bytes.as_slice()).0, "a\u{fffd}\n".as_bytes());
+        assert_eq!(all(bytes.as_slice()), "a\u{fffd}\n".as_bytes());
         bytes.pop();
-        assert_eq!(all(bytes.as_slice()).0, "a\u{fffd}\n".as_bytes());
+        assert_eq!(all(bytes.as_slice()), "a\u{fffd}\n".as_bytes());
     }
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 use url::Url;
 
+use crate::cli::bulk::table::MARK;
 use crate::cli::csv_safe::safe_cell;
-use crate::cli::customers::CustomersOfFile;
+use crate::cli::customers::{CustomersOfFile, Reading};
 use crate::cli::exit::{CommandError, failed, usage};
 use crate::cli::link::{LINK, MADE, STATUS, is_ours};
 use crate::file::{self, Readers};
@@ -25,14 +26,13 @@ pub(super) struct OpenLinks {
 /// # Errors
 /// [`CommandError`] if the table cannot be read, or the new table already exists.
 pub(super) fn find(table: &Path, revoked: &[Box<str>], now: OffsetDateTime) -> Result<OpenLinks, CommandError> {
-    let mut rows = CustomersOfFile::open_written(table).map_err(usage)?;
+    let mut rows = CustomersOfFile::open_written(table, &Reading::default()).map_err(usage)?;
     let (Some(link), Some(status)) = (rows.columns().position(LINK), rows.columns().position(STATUS)) else {
         return Err(usage(format!("{} is no table of links: it has no columns `{LINK}` and `{STATUS}`", table.display())));
     };
     let (kept, names): (Vec<usize>, Vec<String>) =
         rows.columns().names().enumerate().filter(|(_, name)| !is_ours(name)).map(|(at, name)| (at, safe_cell(name).into_owned())).unzip();
-    let marked = if rows.marked() { "\u{feff}" } else { "" };
-    let mut writer = csv::WriterBuilder::new().delimiter(rows.delimiter()).from_writer(marked.as_bytes().to_vec());
+    let mut writer = csv::WriterBuilder::new().delimiter(rows.delimiter()).from_writer(MARK.to_vec());
     writer.write_record(names).map_err(failed)?;
     let mut count = 0;
     for row in &mut rows {

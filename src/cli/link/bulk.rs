@@ -17,8 +17,9 @@ use super::summary::{RecentTenants, Summary};
 use crate::cli::bulk::runner::{Attempt, RetryPolicy, Runner, Stopped, for_each};
 use crate::cli::bulk::table::{Flush, Shape, Table, Unfinished};
 use crate::cli::bulk::throttle::Scope;
-use crate::cli::customers::{Customer, CustomerRow, CustomersOfFile, TableError};
-use crate::cli::exit::{CommandError, Exit, failed, usage};
+use crate::cli::customers::{Customer, CustomerRow, CustomersOfFile, Reading, TableError};
+use crate::cli::exit::{CommandError, Exit, usage};
+use crate::cli::mail::MailFolder;
 use crate::cli::progress::RunProgress;
 use crate::cli::read_ahead;
 use crate::consent::{ExpectedTenant, TenantId};
@@ -32,7 +33,8 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<E
     let begun = destination.as_ref().is_some_and(|to| to.part.exists());
     let runner = Runner::new(Scope::Service, usize::from(args.concurrency), RetryPolicy::default());
     let apps = job.app_names();
-    let run = BulkRun { job, apps, runner: &runner, from, to: destination.as_ref(), args };
+    let reading = Reading { choices: args.column.clone(), home: job.installation.config.site.home_tenant };
+    let run = BulkRun { job, apps, runner: &runner, from, to: destination.as_ref(), args, reading };
     match run.tables().await {
         Ok(summary) => Ok(summary.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part)))),
         // `Done` would promise that all links were made.
@@ -52,9 +54,16 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<E
 
 type OnItsWay<'f> = Either<Ready<Result<LinkRow, Stopped>>, Pin<Box<dyn Future<Output = Result<LinkRow, Stopped>> + 'f>>>;
 
-/// The error for a customers' table that cannot be read.
-fn unread(error: TableError) -> CommandError {
-    if error.is_failure() { failed(error) } else { usage(error) }
+/// Writes the mail of a row, or removes the one of an earlier run.
+fn keep_mail(mails: &MailFolder, row: u64, state: &RowState) -> io::Result<()> {
+    match state {
+        RowState::Linked { tenant, link, mail: Some(mail), .. } => {
+            mails.write(row, [&tenant.to_string(), &link.id.to_string()], &mail.file)
+        }
+        // The interrupted run wrote the mail.
+        RowState::Written { .. } => Ok(()),
+        RowState::Linked { .. } | RowState::Dead { .. } | RowState::Failed { .. } => mails.remove(row),
+    }
 }
 
 /// What all rows of a run have in common.
@@ -65,6 +74,7 @@ struct BulkRun<'r> {
     from: &'r Path,
     to: Option<&'r Unfinished>,
     args: &'r LinkArgs,
+    reading: Reading,
 }
 
 impl BulkRun<'_> {
@@ -80,19 +90,20 @@ impl BulkRun<'_> {
     }
 
     async fn table(&self) -> Result<Summary, Stopped> {
-        let Self { job, from, to, args, .. } = *self;
+        let Self { job, from, to, args, .. } = self;
         let same = |to: &Path| matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
         if to.is_some_and(|to| same(&to.whole) || same(&to.part)) {
             return Err(usage("--from and --to are the same file").into());
         }
-        let customers = CustomersOfFile::open(from).map_err(unread)?;
+        let customers = CustomersOfFile::open(from, &self.reading).map_err(TableError::into_command)?;
         let layout = Layout::new(&from.display().to_string(), customers.columns(), args.mail)?;
         let (mut previous, mut table) = self.open(&layout, &customers)?;
         let columns = customers.columns().clone();
+        let mails = to.filter(|_| args.mail).map(|to| MailFolder::beside(&to.whole));
         let mut progress = RunProgress::of_file(from);
         let (mut summary, mut met) = (Summary::default(), RecentTenants::default());
         let line = |row: Result<CustomerRow, TableError>| {
-            let known = row.map_err(unread).and_then(|row| {
+            let known = row.map_err(TableError::into_command).and_then(|row| {
                 let state = previous.state_of(&row, &columns, &layout, job)?;
                 Ok((row, state))
             });
@@ -106,6 +117,11 @@ impl BulkRun<'_> {
             let number = line.number;
             if let Some(first) = line.state.tenant().and_then(|tenant| met.before(tenant, number)) {
                 line.state.add_remark(&format!("row {first} has the same tenant"));
+            }
+            if let Some(mails) = &mails {
+                // The row in the table of links, which has a header and no blank rows.
+                keep_mail(mails, summary.rows() + 2, &line.state)
+                    .map_err(|error| Stopped::unwritten(&mails.path().display().to_string(), &error))?;
             }
             if let Some(cells) = layout.cells(&line.cells, &line.state) {
                 table.row(cells).map_err(|error| self.unwritten(error))?;
@@ -132,11 +148,11 @@ impl BulkRun<'_> {
 
     /// Opens the rows of an earlier run, and the table to write to.
     fn open(&self, layout: &Layout, customers: &CustomersOfFile) -> Result<(PreviousRun, Table), Stopped> {
-        let shape = Shape { header: layout.names().to_vec(), delimiter: customers.delimiter(), marked: customers.marked() };
+        let shape = Shape { header: layout.names().to_vec(), delimiter: customers.delimiter(), marked: self.to.is_some() };
         let (previous, table) = match self.to {
             None => (PreviousRun::default(), Table::start(Box::new(io::stdout()), &shape, Flush::Often)),
             Some(to) if self.args.resume => {
-                let previous = PreviousRun::open(to, layout, customers)?;
+                let previous = PreviousRun::open(to, layout, customers, &self.reading)?;
                 let table = Table::resume(&to.part, previous.written(), &shape, Flush::Often);
                 (previous, table)
             }
@@ -145,6 +161,10 @@ impl BulkRun<'_> {
                 if let Some(existing) = to.existing() {
                     let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
                     return Err(usage(format!("{} is there already: {remedy}", existing.display())).into());
+                }
+                let mails = MailFolder::beside(&to.whole);
+                if self.args.mail && mails.path().exists() {
+                    return Err(usage(format!("{} is there already: move it, or choose another --to", mails.path().display())).into());
                 }
                 (PreviousRun::default(), Table::create(&to.part, &shape, Flush::Often))
             }
@@ -158,8 +178,13 @@ impl BulkRun<'_> {
 
     /// Takes a row through its steps: tenant, link, mail. `state` comes from an earlier run.
     fn line(&self, row: CustomerRow, state: Option<RowState>) -> OnItsWay<'_> {
-        let CustomerRow { number, cells, customer, ends_at, .. } = row;
-        let line = move |state| Ok(LinkRow { number, cells, ends_at, state });
+        let CustomerRow { number, cells, customer, warning, ends_at, .. } = row;
+        let line = move |mut state: RowState| {
+            if let Some(warning) = warning {
+                state.add_remark(&warning);
+            }
+            Ok(LinkRow { number, cells, ends_at, state })
+        };
         let state = match (state, customer) {
             (Some(state), Err(_)) => state,
             (Some(state), Ok(customer)) => self.with_mail(&customer, state),
@@ -208,7 +233,7 @@ impl BulkRun<'_> {
             && let RowState::Linked { link, mail, remark, .. } = &mut state
         {
             let (composed, unknown_language) = self.job.mail_of_row(&self.apps, self.args.language, customer, link);
-            *mail = Some(composed);
+            *mail = Some(Box::new(composed));
             remark.push_str(&unknown_language.unwrap_or_default());
         }
         state

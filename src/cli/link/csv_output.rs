@@ -19,6 +19,8 @@ const PROBLEM: &str = "problem";
 const MAIL_SUBJECT: &str = "mail_subject";
 const MAIL_TEXT: &str = "mail_text";
 const OURS: [&str; 6] = [TENANT_ID, LINK, LINK_ID, EXPIRES, STATUS, PROBLEM];
+/// The columns of a table of results that are about the customer.
+const OF_CUSTOMER: [&str; 4] = ["tenant", "name", "label", "reference"];
 const MAIL: [&str; 2] = [MAIL_SUBJECT, MAIL_TEXT];
 
 /// Whether this command writes a column of this name.
@@ -46,13 +48,16 @@ impl Layout {
     /// [`CommandError`] if a column of the customers has one of our names. A table with all of our columns comes from this command, so the
     /// new columns replace them.
     pub(super) fn new(table: &str, columns: &Columns, has_mail: bool) -> Result<Self, CommandError> {
-        let is_written_here = OURS.iter().all(|our| columns.position(our).is_some());
+        let is_results = columns.is_results();
+        let is_written_here = is_results || OURS.iter().all(|our| columns.position(our).is_some());
         let mail_columns: &[&'static str] = if has_mail || is_written_here { &MAIL } else { &[] };
         let our = |name: &str| OURS.iter().chain(mail_columns).copied().find(|our| Columns::is(name, our));
         if !is_written_here && let Some(taken) = columns.names().find_map(our) {
             return Err(usage(format!("{table}: the column `{taken}` is called as one that this command writes: rename it")));
         }
-        let (kept, own): (Vec<usize>, Vec<&str>) = columns.names().enumerate().filter(|(_, name)| our(name).is_none()).unzip();
+        // Of a table of results only the customer's own columns stay: outcomes of then would be taken for those of the new link.
+        let is_own = |name: &str| if is_results { OF_CUSTOMER.iter().any(|own| Columns::is(name, own)) } else { our(name).is_none() };
+        let (kept, own): (Vec<usize>, Vec<&str>) = columns.names().enumerate().filter(|(_, name)| is_own(name)).unzip();
         let names = own.into_iter().map(|name| safe_cell(name).into_owned());
         let written = OURS.into_iter().chain(MAIL.into_iter().filter(|_| has_mail));
         let names = names.chain(written.map(str::to_owned)).collect();
@@ -80,7 +85,9 @@ impl Layout {
     pub(super) fn cells<'r>(&self, customer: &'r csv::StringRecord, state: &'r RowState) -> Option<Vec<Cow<'r, str>>> {
         let (made, status, problem, mail) = match state {
             RowState::Written { .. } => return None,
-            RowState::Linked { tenant, link, mail, remark, .. } => (Some((tenant, link)), MADE, remark, mail.as_ref()),
+            RowState::Linked { tenant, link, mail, remark, .. } => {
+                (Some((tenant, link)), MADE, remark, mail.as_ref().map(|mail| &mail.cells))
+            }
             RowState::Dead { tenant, link, status, problem } => (Some((tenant, link)), *status, problem, None),
             RowState::Failed { status, problem } => (None, *status, problem, None),
         };
@@ -92,7 +99,7 @@ impl Layout {
         };
         let own = self.kept.iter().map(|at| safe_cell(customer.get(*at).unwrap_or_default()));
         let ours = [tenant, link, id, expires, status.into(), safe_cell(problem)];
-        let [subject, text] = mail.map_or(["", ""], |mail| mail.each_ref().map(String::as_str)).map(safe_at_start);
+        let [subject, text] = mail.map_or(["", ""], |cells| cells.each_ref().map(String::as_str)).map(safe_at_start);
         Some(own.chain(ours).chain([subject, text].into_iter().filter(|_| self.has_mail)).collect())
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::row::{EXPIRED, REVOKED, RowState};
+use super::row::{EXPIRED, REVOKED, RowMail, RowState};
 use crate::cli::csv_safe::safe_within;
 use crate::cli::customers::Customer;
 use crate::cli::mail::{Leads, Locale, Mail};
@@ -125,16 +125,17 @@ impl<'a> Job<'a> {
         default: Locale,
         customer: &Customer,
         link: &SignedLink<String>,
-    ) -> ([String; 2], Option<String>) {
+    ) -> (RowMail, Option<String>) {
         let mail = self.mail(apps, link, customer.label.as_ref(), customer.reference.as_ref());
-        let [organisation, reference] = [mail.organisation, mail.reference].map(|words| words.map(safe_within));
-        let mail = Mail { organisation: organisation.as_deref(), reference: reference.as_deref(), ..mail };
         let (locale, remark) = match customer.language.as_deref().map(str::parse::<Locale>) {
             None => (default, None),
             Some(Ok(locale)) => (locale, None),
             Some(Err(error)) => (default, Some(format!("column language: {error}. The mail is in the language of --language"))),
         };
-        ([mail.subject(locale), mail.text(locale)], remark)
+        let file = mail.file(locale, customer.contact.as_deref());
+        let [organisation, reference] = [mail.organisation, mail.reference].map(|words| words.map(safe_within));
+        let mail = Mail { organisation: organisation.as_deref(), reference: reference.as_deref(), ..mail };
+        (RowMail { cells: [mail.subject(locale), mail.text(locale)], file }, remark)
     }
 }
 

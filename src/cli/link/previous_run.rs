@@ -9,7 +9,7 @@ use super::job::Job;
 use super::row::{MADE, RowState};
 use crate::cli::bulk::table::{Unfinished, WrittenRows};
 use crate::cli::csv_safe::safe_cell;
-use crate::cli::customers::{Columns, CustomerRow, CustomersOfFile, IN_LINKS};
+use crate::cli::customers::{Columns, CustomerRow, CustomersOfFile, IN_LINKS, Reading};
 use crate::cli::exit::{CommandError, failed, usage};
 
 /// The error for an unreadable row. Its link may have been mailed, so the row blocks the run.
@@ -51,8 +51,8 @@ impl PreviousRun {
     ///
     /// # Errors
     /// [`CommandError`] if this command did not write them for these columns.
-    pub(super) fn open(to: &Unfinished, layout: &Layout, customers: &CustomersOfFile) -> Result<Self, CommandError> {
-        let whole = if to.whole.exists() { Some(CompleteTable::open(&to.whole)?) } else { None };
+    pub(super) fn open(to: &Unfinished, layout: &Layout, customers: &CustomersOfFile, reading: &Reading) -> Result<Self, CommandError> {
+        let whole = if to.whole.exists() { Some(CompleteTable::open(&to.whole, reading)?) } else { None };
         let name = to.part.display().to_string();
         let part = match WrittenRows::open(&to.part, customers.delimiter()) {
             Ok(None) => None,
@@ -60,9 +60,7 @@ impl PreviousRun {
                 let row = torn.position().map_or(0, |position| position.record() + 1);
                 return Err(illegible(row, &name));
             }
-            Ok(Some(rows)) if rows.header == *layout.names() && rows.marked == customers.marked() => {
-                Some(PartialTable { rows, name, number: 1 })
-            }
+            Ok(Some(rows)) if rows.header == *layout.names() => Some(PartialTable { rows, name, number: 1 }),
             Ok(Some(_)) => {
                 let what = "has other columns than this run would write. Repeat the command of then, or delete that file and begin anew";
                 return Err(usage(format!("{name} {what}")));
@@ -133,9 +131,9 @@ impl PartialTable {
 }
 
 impl CompleteTable {
-    fn open(path: &Path) -> Result<Self, CommandError> {
+    fn open(path: &Path, reading: &Reading) -> Result<Self, CommandError> {
         let name = path.display().to_string();
-        let rows = CustomersOfFile::open_written(path).map_err(usage)?;
+        let rows = CustomersOfFile::open_written(path, reading).map_err(usage)?;
         match (rows.columns().position(LINK), rows.columns().position(STATUS)) {
             (Some(link), Some(status)) => Ok(Self { rows, name, link, status }),
             _ => Err(usage(format!("{name} is no table that this command wrote: it has no columns `link` and `status`"))),

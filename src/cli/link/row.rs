@@ -1,5 +1,6 @@
 //! One row between the customers' table and the table with the links.
 
+use crate::cli::mail::MailFile;
 use crate::consent::TenantId;
 use crate::installation::SignedLink;
 
@@ -18,12 +19,20 @@ pub(super) struct LinkRow {
     pub(super) state: RowState,
 }
 
+/// The mail of a link.
+pub(super) struct RowMail {
+    /// Subject and text for the table, where a customer's words must not become formulas.
+    pub(super) cells: [String; 2],
+    /// The same word for word.
+    pub(super) file: MailFile,
+}
+
 /// The state of a row after its steps.
 pub(super) enum RowState {
     /// The interrupted run wrote the row, with or without a link to this tenant. `stale`: this run would write the row differently.
     Written { tenant: Option<TenantId>, stale: bool },
     /// The row has a link. `kept`: the link is from an earlier run. `remark`: a note to the operator about the link.
-    Linked { tenant: TenantId, link: SignedLink<String>, kept: bool, mail: Option<[String; 2]>, remark: String },
+    Linked { tenant: TenantId, link: SignedLink<String>, kept: bool, mail: Option<Box<RowMail>>, remark: String },
     /// The row keeps a link from an earlier run, and this link has expired or was revoked.
     Dead { tenant: TenantId, link: SignedLink<String>, status: &'static str, problem: String },
     /// The row has no link.

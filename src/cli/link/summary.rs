@@ -63,6 +63,11 @@ impl Summary {
         }
     }
 
+    /// The number of rows so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Whether rows of an interrupted run would be different now.
     pub(super) fn is_stale(&self) -> bool {
         self.stale.count > 0

@@ -26,6 +26,11 @@ pub(in crate::cli) struct Locale(usize);
 pub(in crate::cli) struct UnknownLanguage;
 
 impl Locale {
+    /// The language, such as `de`.
+    pub(super) fn language(self) -> &'static str {
+        MAILS.get(self.0).map(Catalogue::language).unwrap_or_default()
+    }
+
     pub(super) fn text<'a>(self, key: &'static str, arguments: impl FnOnce() -> FluentArgs<'a>) -> Cow<'static, str> {
         MAILS.get(self.0).and_then(|mails| mails.find(key, arguments)).unwrap_or(Cow::Borrowed(key))
     }

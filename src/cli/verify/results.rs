@@ -27,7 +27,7 @@ fn foreign(path: &Path) -> CommandError {
 }
 
 fn shape() -> Shape {
-    Shape { header: ResultRow::names().map(str::to_owned).collect(), delimiter: b',', marked: false }
+    Shape { header: ResultRow::names().map(str::to_owned).collect(), delimiter: b',', marked: true }
 }
 
 impl Results {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::subject::{AppToCheck, InputTenant};
+use crate::cli::csv_safe;
 use crate::cli::output::{Column, LINE, PrintedRow, wrapped, write_labelled};
 use crate::cli::timestamp::exact;
 use crate::consent::permissions::{Difference, NamedPermission};
@@ -102,11 +103,11 @@ impl ResultRow {
             return None;
         }
         let cell = |name| Self::names().zip(cells).find(|(column, _)| *column == name).map_or("", |(_, cell)| cell);
-        let text = |name| Some(cell(name)).filter(|text| !text.is_empty()).map(Box::from);
+        let text = |name| Some(csv_safe::bare(cell(name))).filter(|text| !text.is_empty()).map(Box::from);
         let list = |name| cell(name).split(BETWEEN).filter(|entry| !entry.is_empty()).map(Box::from).collect();
         Some(Self {
             row: cell("row").parse().ok()?,
-            tenant: cell("tenant").into(),
+            tenant: csv_safe::bare(cell("tenant")).into(),
             tenant_id: TenantId::parse(cell("tenant_id")).ok(),
             name: text("name"),
             label: text("label"),

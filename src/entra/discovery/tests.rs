@@ -68,6 +68,7 @@ fn what_names_no_single_tenant_is_refused_with_the_remedy() {
         ("aaaabbbb0000cccc1111dddd2222eeee", N::SingleLabel),
         ("{aaaabbbb-0000-cccc-1111-dddd2222eeee}", N::Malformed),
         ("{tenantid}", N::Malformed),
+        ("00000000-0000-0000-0000-000000000000", N::Zeros),
         (".", N::Malformed),
         ("..", N::Malformed),
         (".contoso.com", N::Malformed),
