@@ -3,6 +3,7 @@
 mod address;
 mod pasted_input;
 mod report;
+mod wrappers;
 
 use std::io::{self, Read};
 use std::path::Path;

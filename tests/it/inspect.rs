@@ -203,6 +203,73 @@ fn a_link_that_mail_filters_wrapped_again_and_again_is_not_followed_for_ever() {
 }
 
 #[test]
+fn a_link_is_found_inside_what_mail_programs_made_of_it() {
+    let terminal = test();
+    let link = |more: &[&str]| {
+        let arguments = [&["link", "--app", "user-sync", "--tenant", TENANT, "--offline"], more].concat();
+        terminal.run(&arguments).out.trim().to_owned()
+    };
+    let (invitation, direct) = (link(&[]), link(&["--direct"]));
+    let callback = format!("{BASE}/callback?admin_consent=True&tenant={TENANT}&state={}", direct.rsplit("state=").next().unwrap());
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let v2 = |text: &str| encoded(text).replace('-', "%2D").replace('_', "%5F").replace("%2F", "_").replace('%', "-");
+    let soft: String = invitation.as_bytes().chunks(70).map(|line| String::from_utf8_lossy(line) + "=\r\n").collect();
+    let hard: String = invitation.as_bytes().chunks(70).map(|line| String::from_utf8_lossy(line) + "\r\n").collect();
+    for link in [&invitation, &direct, &callback] {
+        let safe = |host: &str| format!("https://{host}/?url={}&data=05%7C02", encoded(link));
+        let proofpoint = format!("https://urldefense.com/v3/__{link}__;!!x!y$");
+        for text in [
+            safe("eur01.safelinks.protection.outlook.com"),
+            safe("usg02.safelinks.protection.office365.us"),
+            safe("usg01.safelinks.protection.apps.mil"),
+            safe("chn01.safelinks.protection.partner.outlook.cn"),
+            safe("statics.teams.cdn.office.net/evergreen-assets/safelinks/2/atp-safelinks.html"),
+            safe("STATICS.TEAMS.cdn.office.net/evergreen-assets/safelinks/1/atp-safelinks.html").replace("/?url", "?url"),
+            format!("https://urldefense.proofpoint.com/v1/url?u={}&k=x", encoded(link)),
+            format!("https://urldefense.proofpoint.com/v2/url?u={}&d=DwMF&c=x", v2(link)),
+            proofpoint.clone(),
+            format!("https://linkprotect.cudasvc.com/url?a={}&c=E,1,x&typo=1", encoded(link)),
+            safe("eur01.safelinks.protection.outlook.com").replace(&encoded(link), &encoded(&proofpoint)),
+            safe("usg02.safelinks.protection.office365.us").replace('&', "&amp;"),
+            safe("nam02.safelinks.protection.outlook.com").replace('=', "=3D"),
+            format!("Dear Anna,\nplease open <{link}>. Thank you!\nhttps://www.northwind.example/help\n"),
+            format!("[Approve]({link})."),
+            format!("\"{link}\","),
+            format!("Link:{link}"),
+            link.strip_prefix("https://").unwrap().to_owned(),
+        ] {
+            let told = terminal.run_with(&["inspect", "-", "--output", "json"], &text);
+            assert_eq!(told.status, 0, "{text}: {told:?}");
+            let read = json(&told);
+            assert_eq!((&read["genuine"], &read["tenant"]), (&"yes".into(), &TENANT.into()), "{read}");
+            let is_wrapped = read["remarks"].to_string().contains("A mail filter had wrapped the address");
+            assert_eq!(
+                is_wrapped,
+                !text.contains(link.as_str()) && text.starts_with("https://") || text.contains("urldefense"),
+                "{text}: {read}"
+            );
+        }
+    }
+    for text in [soft, hard] {
+        assert_eq!(terminal.run_with(&["inspect", "-"], &text).status, 0, "{text}");
+    }
+    for (link, words) in [(&direct, "Microsoft does not see client_id and state"), (&callback, "The callback reads that as & once")] {
+        let told = terminal.run(&["inspect", &link.replace('&', "&amp;"), "--output", "json"]);
+        assert!(told.status == 0 && json(&told)["remarks"].to_string().contains(words), "{told:?}");
+    }
+    for (text, words) in [
+        ("https://protect-eu.mimecast.com/s/AbCdC1?domain=northwind.example", "only Mimecast knows the original"),
+        ("See https://url.uk.m.mimecastprotect.com/s/F6rYCAW0hl6wn3CQg3QZ now", "Take the link from the message as it was sent"),
+        ("https://consent.northwind.example/callback?admin_consent=True&tenant=x", "it has no `state`"),
+        ("https://evil.example/?url=https%3A%2F%2Fconsent.northwind.example%2Fi%2FeyJa.b.c", "no token in it"),
+        ("https://urldefense.com/v3/__https://a.example/**__;!!", "no token in it"),
+    ] {
+        let told = terminal.run(&["inspect", text]);
+        assert!(told.status == 2 && told.err.contains(words), "{text}: {told:?}");
+    }
+}
+
+#[test]
 fn what_is_genuine_and_of_no_use_says_why() {
     let terminal = test();
     let made = Maker::new(KEY);

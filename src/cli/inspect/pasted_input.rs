@@ -3,9 +3,10 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::wrappers::{self, Wrapper};
 use crate::consent::TenantId;
 use crate::token::recovery;
-use crate::token::unchecked::TokenKind;
+use crate::token::unchecked::{TokenKind, is_cut};
 
 /// The parts of the pasted text.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) struct PastedInput {
     pub(super) at: Option<Url>,
     /// A mail filter had wrapped the address.
     pub(super) wrapped: bool,
+    /// The address had entities of HTML, such as `&amp;`.
+    pub(super) escaped: bool,
 }
 
 /// The kind of address that contained the token. Anyone can have written the other parts of such an address.
@@ -49,46 +52,92 @@ pub(super) enum NotFound {
     #[error("There is no token in it: neither an address of this program's nor a token.\nIs it whole, and in quotes?")]
     NoToken,
     #[error(
+        "This is an address to which Microsoft sends a browser back, but it has no `state` and so no token.\n\
+         The approval began elsewhere, for example in Microsoft's portal, or a program has cut the address."
+    )]
+    NoState,
+    #[error(
         "Mail filters have wrapped this link more than {MOST_WRAPPERS} times, which none do to a genuine one: it was not unwrapped.\n\
          Take the link from the message as it was sent."
     )]
     WrappedTooOften,
+    #[error(
+        "{0} has replaced this link by one of its own, and only {0} knows the original: it cannot be unwrapped here.\n\
+         Take the link from the message as it was sent. Or open this one in a browser with a + at its end: {0} then shows the original."
+    )]
+    Closed(&'static str),
 }
 
 /// How many mail filters may have wrapped the address, one after the other.
 const MOST_WRAPPERS: usize = 4;
 
 impl PastedInput {
-    /// Finds the token in a text.
+    /// Finds the token in a text: an address, perhaps wrapped and among other words, or a token.
     ///
     /// # Errors
     /// [`NotFound`].
     pub(super) fn find(text: &str) -> Result<Self, NotFound> {
-        let text = text.trim().trim_matches(['<', '>', '"', '\'']).trim();
-        // A placeholder host completes the path, so that it parses as an address. Nothing depends on that host.
-        if text.starts_with('/') {
-            let url = Url::parse(&format!("https://path.invalid{text}")).map_err(|_| NotFound::NoToken)?;
-            return Ok(Self { at: None, ..Self::in_address(&url).ok_or(NotFound::NoToken)? });
-        }
-        let Ok(mut url) = Url::parse(text) else {
-            let (token, _) = recovery::split(text);
-            let bare = || Self { token: token.to_owned(), address: Address::None, at: None, wrapped: false };
-            return is_token(token).then(bare).ok_or(NotFound::NoToken);
-        };
-        let mut wrappers = 0;
-        while let Some(inner) = wrapped_in(&url) {
-            wrappers += 1;
-            if wrappers > MOST_WRAPPERS {
-                return Err(NotFound::WrappedTooOften);
+        let text = wrappers::from_quoted_printable(text.trim());
+        // A pasted message has words around the link. A link that a mail program broke over lines has none, so its pieces belong together.
+        let words = text
+            .split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'))
+            .filter(|word| word.contains('/') || word.contains(BEGINNING));
+        let mut failure = NotFound::NoToken;
+        for word in words {
+            match Self::in_word(word) {
+                Ok(found) if !is_cut(&found.token) => return Ok(found),
+                Err(error) if error != NotFound::NoToken => failure = error,
+                _ => {}
             }
-            url = Url::parse(&inner).map_err(|_| NotFound::NoToken)?;
         }
-        let given = Self::in_address(&url).ok_or(NotFound::NoToken)?;
-        Ok(Self { wrapped: wrappers > 0, ..given })
+        let whole = Self::in_word(text.trim_matches(['<', '>', '"', '\'']).trim());
+        whole.map_err(|error| if error == NotFound::NoToken { failure } else { error })
     }
 
-    fn in_address(url: &Url) -> Option<Self> {
-        let of = |name: &str| parameter(url, name);
+    /// Finds the token in one word of a text.
+    fn in_word(word: &str) -> Result<Self, NotFound> {
+        let word = word.trim_start_matches(['(', '[', '{', '\'', '`', '*']);
+        let scheme = word.to_ascii_lowercase();
+        let scheme = ["https://", "http://"].iter().filter_map(|known| scheme.find(known)).min();
+        // An address may follow other text, as in `[link](https://…)`. Within an address without a scheme, another one is a parameter.
+        let address =
+            scheme.and_then(|at| word.split_at_checked(at)).filter(|(before, _)| !before.contains('/')).map(|(_, address)| address);
+        let mut text = match address {
+            Some(address) => address.to_owned(),
+            // A placeholder host completes a path, so that it parses as an address. Nothing depends on that host.
+            None if word.starts_with('/') => format!("{PATH_ALONE}{word}"),
+            None if word.contains('/') => format!("https://{word}"),
+            None => {
+                let token = recovery::split(word).0.to_owned();
+                let bare = || Self { token, address: Address::None, at: None, wrapped: false, escaped: false };
+                return is_token(recovery::split(word).0).then(bare).ok_or(NotFound::NoToken);
+            }
+        };
+        text.truncate(text.trim_end_matches([')', ']', '}', '.', ',', ';', ':', '\'', '`', '*']).len());
+        let (mut wrapped, mut escaped) = (0, false);
+        loop {
+            let clear = wrappers::from_html(&text);
+            escaped |= *clear != *text;
+            let url = Url::parse(&clear).map_err(|_| NotFound::NoToken)?;
+            match wrappers::wrapper(&url, &clear) {
+                None => {
+                    let at = (!clear.starts_with(PATH_ALONE)).then(|| url.clone());
+                    return Ok(Self { wrapped: wrapped > 0, escaped, at, ..Self::in_address(&url)? });
+                }
+                Some(Wrapper::Closed(filter)) => return Err(NotFound::Closed(filter)),
+                Some(Wrapper::Open(_)) if wrapped == MOST_WRAPPERS => return Err(NotFound::WrappedTooOften),
+                Some(Wrapper::Open(inner)) => {
+                    wrapped += 1;
+                    text = inner.trim().to_owned();
+                }
+            }
+        }
+    }
+
+    fn in_address(url: &Url) -> Result<Self, NotFound> {
+        let of = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let found =
+            |token: &str, address| Self { token: recovery::split(token).0.to_owned(), address, at: None, wrapped: false, escaped: false };
         if let Some(token) = of("state") {
             let address = if url.path().ends_with("/adminconsent") || url.path().contains("/oauth2/") {
                 let tenant = url.path_segments().and_then(|mut parts| parts.find_map(|part| TenantId::parse(part).ok()));
@@ -97,29 +146,24 @@ impl PastedInput {
                 let tenant = of("tenant").and_then(|tenant| TenantId::parse(&tenant).ok());
                 Address::Callback { tenant, refused: of("error").is_some() }
             };
-            let token = recovery::split(&token).0.to_owned();
-            return Some(Self { token, address, at: Some(url.clone()), wrapped: false });
+            return Ok(found(&token, address));
         }
-        let mut parts = url.path_segments()?.rev().skip_while(|part| !part.starts_with(BEGINNING));
-        let text = percent_decode_str(parts.next()?).decode_utf8_lossy();
-        let token = recovery::split(&text).0.to_owned();
+        if url.path().ends_with("/callback") && ["admin_consent", "error"].into_iter().any(|name| of(name).is_some()) {
+            return Err(NotFound::NoState);
+        }
+        let mut parts = url.path_segments().ok_or(NotFound::NoToken)?.rev().skip_while(|part| !part.starts_with(BEGINNING));
+        let text = percent_decode_str(parts.next().ok_or(NotFound::NoToken)?).decode_utf8_lossy();
         let address = match parts.next() {
             Some("i") => Address::Page(TokenKind::Invitation),
             Some("r" | "w") => Address::Page(TokenKind::Receipt),
             _ => Address::Other,
         };
-        is_token(&token).then(|| Self { token, address, at: Some(url.clone()), wrapped: false })
+        Some(found(&text, address)).filter(|found| is_token(&found.token)).ok_or(NotFound::NoToken)
     }
 }
 
-fn parameter(url: &Url, name: &str) -> Option<String> {
-    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
-
-/// The address that Safe Links of Microsoft Defender has wrapped. `None` for an unwrapped address.
-fn wrapped_in(url: &Url) -> Option<String> {
-    url.host_str()?.ends_with(".safelinks.protection.outlook.com").then(|| parameter(url, "url")).flatten()
-}
+/// The start that a path without a host gets, so that it is an address.
+const PATH_ALONE: &str = "https://path.invalid";
 
 /// The start of a JSON object in base64url.
 const BEGINNING: &str = "eyJ";

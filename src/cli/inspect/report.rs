@@ -120,6 +120,17 @@ impl InspectReport {
             let says = if *refused { "a refusal" } else { "what came of it" };
             remarks.push(format!("The address tells {says}, which nobody signed: a claim, and no proof."));
         }
+        match &given.address {
+            Address::Microsoft { .. } if given.escaped => remarks.push(
+                "Its & were turned into &amp;. If a browser shows that too, Microsoft does not see client_id and state: send the link anew, as \
+                 plain text."
+                    .into(),
+            ),
+            Address::Callback { .. } if given.escaped => {
+                remarks.push("Its & were turned into &amp;. The callback reads that as & once, so this costs no approval.".into());
+            }
+            _ => {}
+        }
         if given.wrapped {
             remarks.push("A mail filter had wrapped the address; this is the one inside.".into());
         }
