@@ -122,7 +122,7 @@ pub(super) enum TableFault {
         remedy: String,
     },
     /// `--column` names no column of the table.
-    #[error("no column is called `{heading}`. It has: {has}")]
+    #[error("no column is called {heading}. It has: {has}")]
     NoSuchColumn { heading: String, has: String },
     /// Columns have the same name, so it is unclear which one counts.
     #[error("{0}")]

@@ -10,8 +10,10 @@ fn is_invisible(letter: char) -> bool {
     is_steering(letter) && !letter.is_control() && !matches!(letter, '\u{2028}' | '\u{2029}')
 }
 
-/// Removes the invisible characters of a cell, and white space around it, no-break spaces included.
+/// Removes the invisible characters of a cell, white space around it, no-break spaces included, and the formula `="…"`, by which exports keep
+/// a spreadsheet from changing a text.
 pub(super) fn visible(cell: &str) -> Cow<'_, str> {
+    let cell = cell.trim().strip_prefix("=\"").and_then(|text| text.strip_suffix('"')).unwrap_or(cell);
     if cell.contains(is_invisible) {
         return Cow::Owned(cell.replace(is_invisible, "").trim().to_owned());
     }
@@ -106,9 +108,15 @@ mod tests {
 
     #[test]
     fn invisible_characters_and_braces_come_off_and_others_stay() {
-        for (cell, visible_cell) in
-            [("\u{feff}a\u{200b}b\u{a0}", "ab"), ("\u{202e}x", "x"), ("a\u{a0}b", "a\u{a0}b"), ("a\nb", "a\nb"), ("\u{a0}\u{200b}", "")]
-        {
+        for (cell, visible_cell) in [
+            ("\u{feff}a\u{200b}b\u{a0}", "ab"),
+            ("=\"007\"", "007"),
+            ("=\"", "=\""),
+            ("\u{202e}x", "x"),
+            ("a\u{a0}b", "a\u{a0}b"),
+            ("a\nb", "a\nb"),
+            ("\u{a0}\u{200b}", ""),
+        ] {
             assert_eq!(visible(cell), visible_cell);
             assert_eq!(is_blank(cell.as_bytes()), visible_cell.is_empty());
         }

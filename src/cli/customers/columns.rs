@@ -22,22 +22,9 @@ use crate::entra::discovery::TenantName;
 /// | PowerShell: `Get-MgContract`, `Get-MsolPartnerContract`, `Get-PartnerCustomer`, `Get-MgTenantRelationshipDelegatedAdminCustomer` | CustomerId or TenantId; DisplayName or Name; DefaultDomainName |
 ///
 /// `tenant_id` is last, because it is also a column of our own.
-const TENANT_HEADINGS: [&str; 13] = [
-    TENANT,
-    "customertenantid",
-    "customerid",
-    "microsoftid",
-    "tenantid",
-    "entratenantid",
-    "azuretenantid",
-    "directoryid",
-    "defaultdomainname",
-    "defaultdomain",
-    "primarydomainname",
-    "primarydomain",
-    TENANT_ID,
-];
-const LABEL_HEADINGS: [&str; 8] = [LABEL, "customername", "companyname", "tenantname", "displayname", "name", "customer", TENANT];
+const TENANT_HEADINGS: &str = "tenant customertenantid customerid microsoftid tenantid entratenantid azuretenantid directoryid \
+    defaultdomainname defaultdomain primarydomainname primarydomain tenant_id";
+const LABEL_HEADINGS: &str = "label customername companyname tenantname displayname name customer tenant";
 const TENANT_ID: &str = "tenant_id";
 /// Columns of `verify` that the operator's own tables do not have together.
 const OF_RESULTS: [&str; 4] = ["row", "app", "outcome", "checked_at"];
@@ -90,7 +77,7 @@ impl Reading {
     /// Whether a column with this heading may have the tenant.
     pub(super) fn is_tenant_heading(&self, heading: &str) -> bool {
         let chosen = self.chosen(TENANT).is_some_and(|choice| column_name(&choice.heading) == column_name(heading));
-        chosen || TENANT_HEADINGS.contains(&letters(heading).as_str())
+        chosen || TENANT_HEADINGS.split(' ').any(|known| known == letters(heading))
     }
 }
 
@@ -223,27 +210,23 @@ impl Headings<'_> {
     fn chosen(&self, choice: &ColumnChoice) -> Result<Vec<usize>, TableFault> {
         let wanted = column_name(&choice.heading);
         let found = self.with(|name| column_name(name) == wanted);
-        if !found.is_empty() {
-            return Ok(found);
-        }
-        match choice.heading.parse::<usize>() {
-            Ok(number) if (1..=self.names.len()).contains(&number) => Ok(vec![number - 1]),
-            _ => {
-                let heading = DisplayText::from_untrusted(&choice.heading).map(|text| text.to_string()).unwrap_or_default();
-                Err(TableFault::NoSuchColumn { heading, has: self.all_shown() })
-            }
+        let number = choice.heading.parse().ok().and_then(|number: usize| number.checked_sub(1)).filter(|at| *at < self.names.len());
+        match number {
+            Some(at) if found.is_empty() => Ok(vec![at]),
+            None if found.is_empty() => Err(TableFault::NoSuchColumn { heading: shown(&choice.heading), has: self.all_shown() }),
+            _ => Ok(found),
         }
     }
 
     /// The columns whose heading says that they have the field. Several only if they have one heading.
     fn known(&self, field: &'static str, is_export: bool) -> Vec<usize> {
-        let headings: &[&str] = match field {
-            TENANT => &TENANT_HEADINGS,
-            LABEL if is_export => &LABEL_HEADINGS,
-            _ => &[field],
+        let headings = match field {
+            TENANT => TENANT_HEADINGS,
+            LABEL if is_export => LABEL_HEADINGS,
+            _ => field,
         };
         let spelled = |heading: &str| self.with(|name| column_name(name) == heading || letters(name) == heading);
-        let mut candidates = headings.iter().map(|heading| spelled(heading)).filter(|found| !found.is_empty());
+        let mut candidates = headings.split(' ').map(spelled).filter(|found| !found.is_empty());
         let first = candidates.next().unwrap_or_default();
         // An export may call the customer's name or number as another calls the tenant.
         let has_tenant = |found: &Vec<usize>| found.iter().any(|at| self.tenants(*at).next().is_some());
@@ -305,12 +288,15 @@ impl Headings<'_> {
     }
 
     fn shown(&self, at: usize) -> String {
-        let name = self.names.get(at).and_then(|name| DisplayText::from_untrusted(name));
-        name.map_or_else(|| (at + 1).to_string(), |name| format!("`{name}`"))
+        self.names.get(at).filter(|name| !name.is_empty()).map_or_else(|| (at + 1).to_string(), |name| shown(name))
     }
 
     fn all_shown(&self) -> String {
-        let shown = self.names.iter().take(20).filter_map(|name| DisplayText::from_untrusted(name));
-        shown.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        self.names.iter().take(20).filter(|name| !name.is_empty()).map(|name| shown(name)).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// A heading as a message may contain it.
+fn shown(heading: &str) -> String {
+    DisplayText::from_untrusted(heading).map(|name| format!("`{name}`")).unwrap_or_default()
 }

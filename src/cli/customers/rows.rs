@@ -127,7 +127,9 @@ const QUOTED_TYPE: &[u8] = b"\"#TYPE ";
 fn declared(line: &[u8]) -> Option<u8> {
     let line = line.strip_prefix(b"\"").map_or(line, |line| line.trim_ascii_end().strip_suffix(b"\"").unwrap_or(line));
     match line.split_at_checked(4)? {
-        (name, [delimiter, rest @ ..]) if name.eq_ignore_ascii_case(b"sep=") && rest.trim_ascii().is_empty() => {
+        (name, [delimiter, rest @ ..])
+            if name.eq_ignore_ascii_case(b"sep=") && rest.iter().all(|byte| byte == delimiter || byte.is_ascii_whitespace()) =>
+        {
             (*delimiter == b'\t' || delimiter.is_ascii_punctuation() && *delimiter != b'"').then_some(*delimiter)
         }
         _ => None,

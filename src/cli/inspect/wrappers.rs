@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -56,24 +56,13 @@ fn unescaped(text: &str) -> String {
 }
 
 fn character(entity: &str) -> Option<char> {
-    match entity {
-        "amp" | "AMP" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        "equals" => Some('='),
-        "quest" => Some('?'),
-        "sol" => Some('/'),
-        "colon" => Some(':'),
-        "period" => Some('.'),
-        "nbsp" => Some(' '),
-        _ => {
-            let number = entity.strip_prefix('#')?;
-            let hex = number.strip_prefix(['x', 'X']).map(|digits| u32::from_str_radix(digits, 16));
-            char::from_u32(hex.unwrap_or_else(|| number.parse()).ok()?)
-        }
+    let named = [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("equals", '='), ("nbsp", ' ')];
+    if let Some((_, character)) = named.iter().find(|(name, _)| name.eq_ignore_ascii_case(entity)) {
+        return Some(*character);
     }
+    let number = entity.strip_prefix('#')?;
+    let hex = number.strip_prefix(['x', 'X']).map(|digits| u32::from_str_radix(digits, 16));
+    char::from_u32(hex.unwrap_or_else(|| number.parse()).ok()?)
 }
 
 /// The address of a mail filter.
@@ -86,62 +75,46 @@ pub(super) enum Wrapper {
 }
 
 /// Hosts of Safe Links: the global cloud, both US Government clouds, and the one in China.
-const SAFE_LINKS: [&str; 5] = [
-    "safelinks.protection.outlook.com",
-    "safelinks.protection.office365.us",
-    "safelinks.protection.apps.mil",
-    "safelinks.protection.outlook.cn",
-    "safelinks.protection.partner.outlook.cn",
-];
+const SAFE_LINKS: &str = "safelinks.protection.outlook.com safelinks.protection.office365.us safelinks.protection.apps.mil \
+    safelinks.protection.outlook.cn safelinks.protection.partner.outlook.cn";
 /// Domains of the clouds whose Teams has Safe Links in a page of its own.
-const TEAMS: [&str; 7] = ["office.net", "microsoft.com", "microsoft.us", "office365.us", "apps.mil", "office.cn", "microsoftonline.cn"];
+const TEAMS: &str = "office.net microsoft.com microsoft.us office365.us apps.mil office.cn microsoftonline.cn";
 /// The path of that page, before a version.
 const TEAMS_PATH: &str = "/evergreen-assets/safelinks/";
-/// Filters that put the original address into a parameter.
-const IN_PARAMETER: [(&str, &str, &str); 6] = [
+/// Hosts of Proofpoint.
+const PROOFPOINT: &str = "urldefense.proofpoint.com urldefense.com urldefense.us";
+/// Mimecast replaces an address by a key to it.
+const MIMECAST: &str = "mimecast.com mimecastprotect.com";
+/// Other filters that put the original address into a parameter: Barracuda, Outlook in a browser, Trellix, Symantec.
+const IN_PARAMETER: [(&str, &str, &str); 4] = [
     ("linkprotect.cudasvc.com", "/url", "a"),
-    ("urldefense.proofpoint.com", "/v1/url", "u"),
-    ("urldefense.com", "/v1/url", "u"),
     ("outlook.office.com", "/mail/safelink.html", "url"),
     ("protect2.fireeye.com", "/url", "u"),
-    ("clicktime.symantec.com", "", "u"),
+    ("clicktime.symantec.com", "/", "u"),
 ];
-/// Hosts of Proofpoint.
-const PROOFPOINT: [&str; 3] = ["urldefense.proofpoint.com", "urldefense.com", "urldefense.us"];
-/// Domains of Mimecast, which replaces an address by a key to it.
-const MIMECAST: [&str; 2] = ["mimecast.com", "mimecastprotect.com"];
 
-/// Whether a host is a domain or below it.
-fn is_in(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain).is_some_and(|above| above.is_empty() || above.ends_with('.'))
+/// Whether a host is one of these domains or below it.
+fn is_in(host: &str, domains: &str) -> bool {
+    let is_above = |domain| host.strip_suffix(domain).is_some_and(|above: &str| above.is_empty() || above.ends_with('.'));
+    domains.split(' ').any(is_above)
 }
 
 /// Recognises the address of a mail filter. `text` is the address as written, because parsing changes some characters.
 pub(super) fn wrapper(url: &Url, text: &str) -> Option<Wrapper> {
     let (host, path) = (url.host_str()?, url.path());
     let parameter = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    let is_proofpoint = PROOFPOINT.contains(&host);
-    let inner = if SAFE_LINKS.iter().any(|domain| is_in(host, domain)) || is_teams(host, path) {
-        parameter("url")
-    } else if let Some((.., name)) = IN_PARAMETER.iter().find(|(known, start, _)| host == *known && path.starts_with(start)) {
-        parameter(name)
-    } else if is_proofpoint && path.starts_with("/v2/url") {
-        parameter("u").map(|inner| percent_decode_str(&inner.replace('-', "%").replace('_', "/")).decode_utf8_lossy().into_owned())
-    } else if is_proofpoint && path.starts_with("/v3/") {
-        proofpoint_v3(text)
-    } else if MIMECAST.iter().any(|domain| is_in(host, domain)) {
-        return Some(Wrapper::Closed("Mimecast"));
-    } else {
-        None
+    let is_teams = host.starts_with("statics") && host.contains(".teams.") && path.starts_with(TEAMS_PATH) && is_in(host, TEAMS);
+    let inner = match path {
+        _ if is_teams || is_in(host, SAFE_LINKS) => parameter("url"),
+        _ if is_in(host, MIMECAST) => return Some(Wrapper::Closed("Mimecast")),
+        _ if path.starts_with("/v1/url") && is_in(host, PROOFPOINT) => parameter("u"),
+        _ if path.starts_with("/v2/url") && is_in(host, PROOFPOINT) => {
+            parameter("u").map(|inner| percent_decode_str(&inner.replace('-', "%").replace('_', "/")).decode_utf8_lossy().into_owned())
+        }
+        _ if path.starts_with("/v3/") && is_in(host, PROOFPOINT) => proofpoint_v3(text),
+        _ => IN_PARAMETER.iter().find(|(known, start, _)| host == *known && path.starts_with(start)).and_then(|(.., name)| parameter(name)),
     };
     inner.map(Wrapper::Open)
-}
-
-fn is_teams(host: &str, path: &str) -> bool {
-    host.starts_with("statics")
-        && host.contains(".teams.")
-        && path.starts_with(TEAMS_PATH)
-        && TEAMS.iter().any(|domain| is_in(host, domain))
 }
 
 /// The characters by whose place version 3 counts; the first one counts 2.
@@ -152,8 +125,7 @@ fn proofpoint_v3(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("/v3/__")?;
     let (address, list) = rest.split_once("__;")?;
     let list = list.split('!').next().unwrap_or_default().trim_end_matches('=');
-    let list = URL_SAFE_NO_PAD.decode(list).or_else(|_| URL_SAFE.decode(list)).ok()?;
-    let list = String::from_utf8(list).ok()?;
+    let list = String::from_utf8(URL_SAFE_NO_PAD.decode(list).ok()?).ok()?;
     let (mut replaced, mut out, mut letters) = (list.chars(), String::new(), address.chars());
     while let Some(letter) = letters.next() {
         let mut after = letters.clone();
@@ -167,9 +139,8 @@ fn proofpoint_v3(text: &str) -> Option<String> {
             _ => out.push(letter),
         }
     }
-    // Browsers and proxies may join the slashes.
-    let lone_slash = ["http:/", "https:/"].into_iter().find(|start| out.strip_prefix(start).is_some_and(|rest| !rest.starts_with('/')));
-    Some(lone_slash.map_or_else(|| out.clone(), |start| out.replacen(start, &format!("{start}/"), 1)))
+    // Browsers and proxies may join the slashes; the parser of addresses does not mind.
+    Some(out)
 }
 
 #[cfg(test)]
@@ -192,7 +163,7 @@ mod tests {
                 "https://urldefense.com/v3/__https://google.com:443/search?q=a*test&gs=ps__;Kw!-612Flbf0JvQ3kNJkRi5Jg!Ue6tQudNKaShHg93trcdjqDP8se2ySE65jyCIe2K1D_uNjZ1Lnf6YLQERujngZv9UWf66ujQIQ$",
                 "https://google.com:443/search?q=a+test&gs=ps",
             ),
-            ("https://urldefense.us/v3/__https:/a.example/i/eyJa_b__c__;!!x!y$", "https://a.example/i/eyJa_b__c"),
+            ("https://urldefense.us/v3/__https:/a.example/i/eyJa_b__c__;!!x!y$", "https:/a.example/i/eyJa_b__c"),
             ("https://urldefense.com/v3/__https://a.example/?q=**A-*__;JSUl!!x$", "https://a.example/?q=%%-%"),
             ("https://urldefense.proofpoint.com/v1/url?u=https%3A%2F%2Fa.example%2Fi%2FeyJ-_x&k=x%3D&r=y", "https://a.example/i/eyJ-_x"),
         ] {

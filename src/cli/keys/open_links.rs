@@ -26,7 +26,11 @@ pub(super) struct OpenLinks {
 /// # Errors
 /// [`CommandError`] if the table cannot be read, or the new table already exists.
 pub(super) fn find(table: &Path, revoked: &[Box<str>], now: OffsetDateTime) -> Result<OpenLinks, CommandError> {
-    let mut rows = CustomersOfFile::open_written(table, &Reading::default()).map_err(usage)?;
+    // The customers' own headings may be unclear, and here only the columns of `link` count.
+    let choices = ["tenant=tenant_id", "label=link_id"].iter().filter_map(|choice| choice.parse().ok()).collect();
+    let by_ours = || CustomersOfFile::open_written(table, &Reading { choices, home: None });
+    let mut rows =
+        CustomersOfFile::open_written(table, &Reading::default()).or_else(|error| by_ours().map_err(|_| error)).map_err(usage)?;
     let (Some(link), Some(status)) = (rows.columns().position(LINK), rows.columns().position(STATUS)) else {
         return Err(usage(format!("{} is no table of links: it has no columns `{LINK}` and `{STATUS}`", table.display())));
     };
