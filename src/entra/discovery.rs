@@ -46,7 +46,7 @@ pub enum NotATenant {
     /// `common`, `organizations`, `consumers`, or the tenant of all personal accounts.
     #[error("it stands for many tenants, not for one: give the customer's own domain, or the tenant's id (a GUID)")]
     Many,
-    /// The id of zeros, which stands for no id.
+    /// The id of zeros, which no tenant has.
     #[error("the id of zeros is no tenant's: give the tenant's domain, such as contoso.com, or its own id")]
     Zeros,
     /// A mail address or a user principal name.

@@ -222,7 +222,7 @@ fn a_table_of_results_gives_each_tenant_one_link() {
 }
 
 #[test]
-fn mails_are_files_word_for_word_beside_the_table() {
+fn mails_are_files_word_for_word_next_to_the_table() {
     let terminal = test();
     let table = format!(
         "tenant,label,reference,contact,language\n{A},\"x;=1\",-12,\"Anna <anna@a.example>; it@münchen.example\",de\n\n{B},B Ltd,,\"x\nBcc: y\",en\n,,,,\nwrong,,,,\n"

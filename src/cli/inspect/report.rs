@@ -122,7 +122,7 @@ impl InspectReport {
         }
         match &given.address {
             Address::Microsoft { .. } if given.escaped => remarks.push(
-                "Its & were turned into &amp;. If a browser shows that too, Microsoft does not see client_id and state: send the link anew, as \
+                "Its & were turned into &amp;. If a browser shows that too, Microsoft does not see client_id and state: send the link again, as \
                  plain text."
                     .into(),
             ),

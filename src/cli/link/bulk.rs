@@ -99,7 +99,7 @@ impl BulkRun<'_> {
         let layout = Layout::new(&from.display().to_string(), customers.columns(), args.mail)?;
         let (mut previous, mut table) = self.open(&layout, &customers)?;
         let columns = customers.columns().clone();
-        let mails = to.filter(|_| args.mail).map(|to| MailFolder::beside(&to.whole));
+        let mails = to.filter(|_| args.mail).map(|to| MailFolder::next_to(&to.whole));
         let mut progress = RunProgress::of_file(from);
         let (mut summary, mut met) = (Summary::default(), RecentTenants::default());
         let line = |row: Result<CustomerRow, TableError>| {
@@ -162,7 +162,7 @@ impl BulkRun<'_> {
                     let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
                     return Err(usage(format!("{} is there already: {remedy}", existing.display())).into());
                 }
-                let mails = MailFolder::beside(&to.whole);
+                let mails = MailFolder::next_to(&to.whole);
                 if self.args.mail && mails.path().exists() {
                     return Err(usage(format!("{} is there already: move it, or choose another --to", mails.path().display())).into());
                 }

@@ -31,12 +31,12 @@ struct Described<'m> {
     mail: &'m MailFile,
 }
 
-/// The folder of the mails beside a table: `links.mails` for `links.csv`. The files of a row have the number that the row has in that table.
+/// The folder of the mails next to a table: `links.mails` for `links.csv`. The files of a row have the number that the row has in that table.
 #[derive(Debug)]
 pub(in crate::cli) struct MailFolder(PathBuf);
 
 impl MailFolder {
-    pub(in crate::cli) fn beside(table: &Path) -> Self {
+    pub(in crate::cli) fn next_to(table: &Path) -> Self {
         Self(table.with_extension("mails"))
     }
 
