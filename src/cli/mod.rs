@@ -24,6 +24,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
@@ -34,9 +35,17 @@ use crate::env::Roots;
 use crate::installation::{Dependencies, Installation};
 use crate::telemetry;
 
+static VERSION: LazyLock<String> = LazyLock::new(|| version(option_env!("ENTRA_CONSENT_COMMIT")));
+
+/// The version, with the commit if the build names one (docs/install.md). Without one, a build needs no git, and is the same everywhere.
+fn version(commit: Option<&str>) -> String {
+    let number = env!("CARGO_PKG_VERSION");
+    commit.filter(|commit| !commit.is_empty()).map_or(number.to_owned(), |commit| format!("{number} ({commit})"))
+}
+
 /// The redirect target for Microsoft Entra admin consent that never believes the redirect.
 #[derive(Debug, Parser)]
-#[command(name = "entra-consent", version, about, max_term_width = 80, after_help = first_steps())]
+#[command(name = "entra-consent", version = VERSION.as_str(), about, max_term_width = 80, after_help = first_steps())]
 pub struct Cli {
     /// The configuration. Default: `consent.toml` in the working directory, or what `ENTRA_CONSENT_CONFIG` names.
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -191,6 +200,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_names_the_commit_of_the_build() {
+        let number = env!("CARGO_PKG_VERSION");
+        assert_eq!(super::version(Some("0123456789ab")), format!("{number} (0123456789ab)"));
+        assert_eq!([super::version(None), super::version(Some(""))], [number, number]);
     }
 
     #[test]
