@@ -364,7 +364,7 @@ fn granted_scopes(world: &World, grant: &Grant) -> String {
     scopes.chain(roles).collect::<Vec<_>>().join(" ")
 }
 
-fn permission_names(world: &World, grant: &Grant) -> Vec<String> {
+pub(super) fn permission_names(world: &World, grant: &Grant) -> Vec<String> {
     let roles = grant.roles.iter().filter_map(|(resource, id)| Some(world.role(*resource, *id)?.value.clone()));
     grant.scopes.iter().map(|(_, value)| value.clone()).chain(roles).collect()
 }

@@ -258,6 +258,9 @@ pub struct TenantSetup {
     /// Consents from long before the sandbox started.
     #[serde(default)]
     pub granted: Vec<GrantSetup>,
+    /// Apps for which the tenant's first ordinary user has requested approval.
+    #[serde(default)]
+    pub requested: Vec<ClientId>,
     /// The customers that Graph lists, if the tenant is a partner.
     #[serde(default)]
     pub customers: Vec<PartnerCustomer>,
@@ -298,6 +301,7 @@ impl TenantSetup {
             missing_resources: Vec::new(),
             replication: Replication::default(),
             granted: Vec::new(),
+            requested: Vec::new(),
             customers: Vec::new(),
         }
     }

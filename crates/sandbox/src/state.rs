@@ -9,14 +9,15 @@ use super::ids::{ClientId, ObjectId, PermissionId, ResourceId, TenantId};
 use super::assertion::VerifiedAssertion;
 use super::certificate::RegisteredCertificate;
 use super::clock::SandboxClock;
+use super::consent::permission_names;
 use super::fault::{Effect, FaultTarget, Faults};
 use super::log::RequestLog;
 use super::rng::SeededRng;
 use super::scenario::{
-    AppRegistration, ClientSecret, FederatedSetup, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup,
+    AppRegistration, ClientSecret, FederatedSetup, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole,
 };
 use super::sts::AwsSetup;
-use super::tenant::{Grant, Tenant};
+use super::tenant::{ApprovalRequest, Grant, RequestState, Tenant};
 
 /// The whole state. One lock protects it.
 #[derive(Debug)]
@@ -163,6 +164,14 @@ impl World {
             };
             tenant.consent(granted.app, &grant, OffsetDateTime::UNIX_EPOCH, &mut self.rng);
             tenant.set_enabled(granted.app, granted.enabled);
+        }
+        for &app in &setup.requested {
+            let grant = &self.apps.get(&app).ok_or_else(|| of(format!("no app {app} is described")))?.permissions;
+            let scopes = permission_names(self, grant);
+            let user = tenant.users.iter().find(|user| user.role == UserRole::User);
+            let user = user.ok_or_else(|| of("it has no ordinary user, who could request approval".into()))?.id;
+            let (id, created) = (self.rng.uuid().to_string(), self.now());
+            tenant.requests.push(ApprovalRequest { id, app, scopes, user, created, state: RequestState::Open });
         }
         for domain in &setup.domains {
             self.domains.insert(domain.to_ascii_lowercase(), setup.id);
