@@ -1,13 +1,18 @@
 //! `entra-consent demo`: runs the function and a simulated Microsoft on this machine, without any setup.
 
+mod event_line;
+mod start_page;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use entra_sandbox::{Change, Sandbox, SandboxClock, SandboxOptions, Scenario, demo};
+use entra_sandbox::{Change, Sandbox, SandboxClock, Scenario, demo};
 use tokio::net::TcpListener;
 
+use self::start_page::STORIES;
 use super::exit::{CommandError, Exit, failed};
+use super::practice;
 use super::serve;
 use crate::config::Config;
 use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
@@ -38,6 +43,12 @@ pub(super) struct DemoArgs {
     /// How many times faster than real time passes: 60 lets a minute's replication lag pass in a second.
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
+    /// Show an approval at once. By default, Microsoft shows it after about 20 seconds.
+    #[arg(long)]
+    fast: bool,
+    /// Print records as they are, one JSON line an event.
+    #[arg(long)]
+    json: bool,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -54,6 +65,7 @@ fn environment(name: &str) -> Option<String> {
     match name {
         "DEMO_KEY" => Some(KEY.to_owned()),
         "DEMO_SECRET" => Some(demo::APP_SECRET.to_owned()),
+        "DEMO_READER_SECRET" => Some(practice::READER_SECRET.to_owned()),
         _ => None,
     }
 }
@@ -75,20 +87,33 @@ async fn build(args: &DemoArgs) -> Result<Stage, String> {
     let address = format!("http://127.0.0.1:{port}");
     let scenario = match &args.scenario {
         Some(path) => Scenario::from_path(path).map_err(|error| error.to_string())?,
-        None => Scenario::demo(&format!("{address}/callback")),
+        None => practice::scenario(&address, args.fast || args.event.is_some())?,
     };
     let clock = SandboxClock::scaled(args.speed);
-    let options = SandboxOptions { port: args.sandbox_port, clock: clock.clone(), scenario };
-    let sandbox = Sandbox::start(options).map_err(|error| format!("the simulated Microsoft did not start: {error}"))?;
-    let text = format!(include_str!("demo.toml"), base_url = address, sandbox = sandbox.url(), home = demo::HOME, app = demo::APP);
+    let sandbox = practice::start(args.sandbox_port, "--sandbox-port", clock.clone(), scenario)?;
+    let text = practice::configuration(&[
+        ("command", "demo"),
+        ("base_url", &address),
+        ("sandbox", sandbox.url()),
+        ("keys", r#"{ env = "DEMO_KEY" }"#),
+        ("mail_backup", r#"{ env = "DEMO_SECRET" }"#),
+        ("reader", r#"{ env = "DEMO_READER_SECRET" }"#),
+        ("store", ""),
+    ]);
     let config = Config::parse(&text, std::path::Path::new("demo.toml"), &environment).map_err(|error| error.to_string())?;
     let clock = Clock::new(move || clock.now());
     let store = Store::in_memory().map_err(|error| error.to_string())?;
     let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), false));
-    let dependencies =
+    let mut dependencies =
         Dependencies { clock, environment, outbox: Some(Arc::clone(&outbox) as Arc<dyn Outbox>), ..Dependencies::real(Roots::Platform) };
+    if !args.json && args.event.is_none() {
+        dependencies.sink = event_line::sink();
+    }
     Ok(Stage { installation: Arc::new(Installation::new(config, dependencies)), sandbox, listener, address, store, outbox })
 }
+
+/// A customer of the scenario that has approved everything.
+const ADVENTURE_WORKS: entra_sandbox::TenantId = entra_sandbox::TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0005);
 
 /// Converts the id, because the sandbox has its own types.
 fn expected(tenant: entra_sandbox::TenantId) -> ExpectedTenant {
@@ -103,13 +128,6 @@ async fn link(installation: &Installation, tenant: entra_sandbox::TenantId, labe
     made.map(|(_, link)| link).map_err(|error| error.to_string())
 }
 
-async fn invitation(installation: &Installation, tenant: entra_sandbox::TenantId, label: &str) -> Result<String, String> {
-    let app = installation.config.apps.first().ok_or("the demonstration has no app")?;
-    let (subject, tenant) = (Subject::App(app.profile.id.clone()), expected(tenant));
-    let made = installation.invitation(subject, tenant, Label::parse(label).ok(), None, installation.config.links.invitation).await;
-    made.map(|(_, address)| address).map_err(|error| error.to_string())
-}
-
 pub(super) async fn run(args: &DemoArgs) -> Result<Exit, CommandError> {
     let stage = build(args).await.map_err(failed)?;
     let ended = match &args.event {
@@ -119,31 +137,47 @@ pub(super) async fn run(args: &DemoArgs) -> Result<Exit, CommandError> {
     ended.map(|()| Exit::Done).map_err(failed)
 }
 
+/// The addresses of the stories, in their order.
+async fn addresses(installation: &Installation, address: &str) -> Result<[String; 6], String> {
+    let config = &installation.config;
+    let (Some(app), Some(chain)) = (config.apps.first(), config.chains.first()) else {
+        return Err("the demonstration has no app or no chain".to_owned());
+    };
+    let (backup, iphones) = (Subject::App(app.profile.id.clone()), Subject::Chain(chain.id.clone()));
+    let invite = async |subject: &Subject, tenant, label| {
+        let made =
+            installation.invitation(subject.clone(), expected(tenant), Label::parse(label).ok(), None, config.links.invitation).await;
+        made.map(|(_, address)| address).map_err(|error| error.to_string())
+    };
+    Ok([
+        invite(&iphones, demo::CONTOSO, "Contoso Ltd").await?,
+        invite(&backup, demo::FABRIKAM, "Fabrikam, Inc.").await?,
+        invite(&backup, demo::WOODGROVE, "Woodgrove Bank").await?,
+        invite(&iphones, ADVENTURE_WORKS, "Adventure Works").await?,
+        link(installation, demo::CONTOSO, "Contoso Ltd").await?.into(),
+        format!("{address}/callback?admin_consent=True&tenant={}", demo::CONTOSO),
+    ])
+}
+
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn show(stage: Stage) -> Result<(), String> {
     let Stage { installation, sandbox, listener, address, store, outbox } = stage;
-    eprintln!("entra-consent demo: the function on {address}, a simulated Microsoft on {}.\n", sandbox.url());
-    eprintln!("You are a managed service provider, and these are invitations you mailed. Open one as the customer's administrator:\n");
-    for (tenant, label, remark) in [
-        (demo::CONTOSO, "Contoso Ltd", "approved and seen at once"),
-        (demo::FABRIKAM, "Fabrikam, Inc.", "it takes Microsoft 15 s to show the approval: watch the page find it"),
-        (demo::WOODGROVE, "Woodgrove Bank", "an ordinary user can only go back: there are no approval requests here"),
-    ] {
-        eprintln!("  {label}: {remark}\n  {}\n", invitation(&installation, tenant, label).await?);
+    let start = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+    let at = start.local_addr().map_err(|error| error.to_string())?;
+    let addresses = addresses(&installation, &address).await?;
+    eprintln!(
+        "You are a managed service provider. Open an invitation as a customer's administrator:\n\n  http://{at}/\n\nor one of these:\n"
+    );
+    for (name, title, _) in STORIES {
+        eprintln!("  http://{at}/{name:<9}  {title}");
     }
-    eprintln!(
-        "A direct link leads to Microsoft at once and binds no browser:\n\n  {}\n",
-        link(&installation, demo::CONTOSO, "Contoso Ltd").await?
-    );
-    eprintln!("Try: Accept. Cancel (after Accept it rightly stays granted). Sign in as an ordinary user and request approval. Sign in as");
-    eprintln!(
-        "an administrator of another organisation. Change a letter of the link. Then type a success yourself and see it not believed:\n"
-    );
-    eprintln!("  {address}/callback?admin_consent=True&tenant={}\n", demo::CONTOSO);
+    eprintln!("\nThe function runs on {address}, a simulated Microsoft on {}. Nothing leaves this machine.", sandbox.url());
     let mut signals = serve::StopSignals::listen()?;
-    eprintln!("Records follow on standard output, one JSON line an event. Ctrl-C stops.\n");
+    eprintln!("A line for each event follows. Ctrl-C stops.\n");
+    let start_page = tokio::spawn(axum::serve(start, start_page::router(addresses)).into_future());
     let background = Background::start(&installation, &store, &outbox, None);
     http::serve(Arc::clone(&installation), listener, async move { signals.next().await }).await.map_err(|error| error.to_string())?;
+    start_page.abort();
     background.stop().await;
     installation.records.settle().map_err(|error| error.to_string())
 }

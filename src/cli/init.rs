@@ -163,7 +163,7 @@ pub(super) async fn run(args: InitArgs) -> Result<Exit, CommandError> {
 }
 
 /// Creates the key file; returns `false` if a usable key file already exists.
-fn key(path: &Path) -> Result<bool, CommandError> {
+pub(super) fn key(path: &Path) -> Result<bool, CommandError> {
     let document = KeyDocument::of(KeptKey::draw(&Rng::system(), Clock::system().now()));
     match file::create(path, document.text().expose(), Readers::Owner) {
         Ok(()) => Ok(true),

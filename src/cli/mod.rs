@@ -13,8 +13,10 @@ mod keys;
 mod link;
 mod mail;
 mod output;
+mod practice;
 mod progress;
 mod read_ahead;
+mod sandbox;
 mod serve;
 mod tenant;
 mod tenants;
@@ -59,6 +61,8 @@ pub struct Cli {
 enum Command {
     /// Try everything on this machine: the function and a simulated Microsoft, no account, no configuration.
     Demo(demo::DemoArgs),
+    /// Practise the commands of many customers against a simulated Microsoft on this machine.
+    Sandbox(sandbox::SandboxArgs),
     /// Write consent.toml and a key to begin with.
     Init(Box<init::InitArgs>),
     /// Find what is wrong or missing before a customer does, and say how to mend it.
@@ -113,6 +117,7 @@ pub fn run() -> ExitCode {
 async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, CommandError> {
     match command {
         Command::Demo(args) => demo::run(&args).await,
+        Command::Sandbox(args) => sandbox::run(&args).await,
         Command::Init(args) => init::run(*args).await,
         Command::Doctor(args) => doctor::run(config, &args).await,
         Command::Link(args) => link::run(&installation(config).await?, &args).await,

@@ -100,7 +100,7 @@ class ARealBrowser(Programs):
         function, demo, sandbox = free_ports(3)
         cls.site = f"http://127.0.0.1:{function}"
         cls.sandbox = f"http://localhost:{sandbox}"
-        cls.start("demo", [BINARY, "demo", "--port", str(demo), "--sandbox-port", str(sandbox)], demo)
+        cls.start("demo", [BINARY, "demo", "--fast", "--port", str(demo), "--sandbox-port", str(sandbox)], demo)
         until("the sandbox to listen", lambda: listens(sandbox))
         cls.change({"set_redirect_uris": {"app": APP, "uris": [f"{cls.site}/callback"]}})
 

@@ -179,7 +179,7 @@ class PageTests(Programs):
             raise AssertionError(f"{AXE} is missing: scripts/test installs it")
         function, demo, sandbox = free_ports(3)
         cls.site, cls.sandbox = f"http://127.0.0.1:{function}", f"http://localhost:{sandbox}"
-        cls.start("demo", [BINARY, "demo", "--port", str(demo), "--sandbox-port", str(sandbox)], demo)
+        cls.start("demo", [BINARY, "demo", "--fast", "--port", str(demo), "--sandbox-port", str(sandbox)], demo)
         until("the sandbox to listen", lambda: listens(sandbox))
         back = f"{cls.site}/callback"
         graph, optional = ["Mail.Read", "User.Read.All"], ["User.Read"]

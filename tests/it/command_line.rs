@@ -255,9 +255,10 @@ struct Demo {
 }
 
 impl Demo {
-    fn start() -> Self {
+    fn start(flags: &[&str]) -> Self {
         let mut child = Command::new(PROGRAM)
-            .args(["demo", "--speed", "60"])
+            .arg("demo")
+            .args(flags)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -275,6 +276,16 @@ impl Demo {
         }
         Self { child, told }
     }
+
+    /// An address that the demo printed, by the end of its path.
+    fn short(&self, name: &str) -> Url {
+        let addresses = self.told.iter().filter_map(|line| Url::parse(line.split_whitespace().next()?).ok());
+        addresses.into_iter().find(|url| url.path() == name).unwrap()
+    }
+
+    fn records(&mut self) -> impl Iterator<Item = String> {
+        BufReader::new(self.child.stdout.take().unwrap()).lines().map(Result::unwrap)
+    }
 }
 
 impl Drop for Demo {
@@ -284,21 +295,24 @@ impl Drop for Demo {
     }
 }
 
+fn browser(redirects: reqwest::redirect::Policy) -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().redirect(redirects).build().unwrap()
+}
+
 #[tokio::test]
 async fn the_demo_finds_an_approval_without_a_callback() {
-    let mut demo = Demo::start();
-    let links: Vec<Url> = demo.told.iter().filter_map(|line| Url::parse(line.trim()).ok()).collect();
-    let link = links.iter().find(|url| url.path().ends_with("adminconsent")).unwrap();
+    let mut demo = Demo::start(&["--speed", "60", "--json"]);
+    let client = browser(reqwest::redirect::Policy::none());
+    let short = client.get(demo.short("/direct")).send().await.unwrap();
+    let link = Url::parse(short.headers()["location"].to_str().unwrap()).unwrap();
     let value = |name: &str| link.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let claim = format!("{}?admin_consent=True&tenant={}&state={}", value("redirect_uri"), demo::CONTOSO, value("state"));
     assert_eq!(client.get(claim).send().await.unwrap().status(), 303);
     let grant = serde_json::json!({ "grant": { "tenant": demo::CONTOSO, "app": demo::APP } });
     let changes = link.join("/_sandbox/changes").unwrap();
     let changed = client.post(changes).json(&grant).send().await.unwrap();
     assert!(changed.status().is_success(), "{}", changed.text().await.unwrap());
-    let records = BufReader::new(demo.child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut outcomes = records.filter_map(|line| {
+    let mut outcomes = demo.records().filter_map(|line| {
         let record = super::support::stage::checked_record(&format!("{line}\n"));
         (record["event"] == "concluded").then(|| record["outcome"]["after"].as_str().unwrap().to_owned())
     });
@@ -307,24 +321,48 @@ async fn the_demo_finds_an_approval_without_a_callback() {
 
 #[tokio::test]
 async fn demo_needs_nothing_and_its_link_leads_to_a_verified_approval() {
-    let mut demo = Demo::start();
-    let links: Vec<Url> = demo.told.iter().filter_map(|line| Url::parse(line.trim()).ok()).collect();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let invitation = links.iter().find(|url| url.path().starts_with("/i/")).unwrap();
-    let page = client.get(invitation.clone()).send().await.unwrap().text().await.unwrap();
-    assert!(page.contains("Contoso Ltd") && page.contains("Northwind Managed Services"), "{page}");
-    let link = links.iter().find(|url| url.path().ends_with("adminconsent")).unwrap().clone();
-    let consent = client.get(link.clone()).send().await.unwrap().text().await.unwrap();
+    let mut demo = Demo::start(&["--fast", "--json"]);
+    let client = browser(reqwest::redirect::Policy::default());
+    let page = client.get(demo.short("/iphones")).send().await.unwrap().text().await.unwrap();
+    for name in ["Contoso Ltd", "Northwind Managed Services", "Northwind Directory Reader", "Apple Internet Accounts"] {
+        assert!(page.contains(name), "{name}: {page}");
+    }
+    let consent = client.get(demo.short("/direct")).send().await.unwrap();
+    let link = consent.url().clone();
+    let consent = consent.text().await.unwrap();
     assert!(consent.contains("simulated Microsoft Entra"), "{consent}");
     let administrator = consent.split("name=\"user\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let page = client.post(link).form(&[("user", administrator.as_str()), ("do", "accept")]).send().await.unwrap();
     assert!(page.url().path().starts_with("/r/"), "{}", page.url());
     assert!(page.text().await.unwrap().contains(r#"data-outcome="granted""#));
-    let mut records = BufReader::new(demo.child.stdout.take().unwrap()).lines();
+    let mut records = demo.records();
     for event in ["seen", "claimed", "concluded"] {
-        let line = records.next().unwrap().unwrap();
-        let record = super::support::stage::checked_record(&format!("{line}\n"));
+        let record = super::support::stage::checked_record(&format!("{}\n", records.next().unwrap()));
         assert_eq!(record["event"], event);
+    }
+}
+
+#[tokio::test]
+async fn demo_prints_a_line_for_people_for_each_event() {
+    let mut demo = Demo::start(&[]);
+    let client = browser(reqwest::redirect::Policy::default());
+    let start = client.get(demo.short("/")).send().await.unwrap().text().await.unwrap();
+    for name in ["iphones", "backup", "woodgrove", "approved", "direct", "forged"] {
+        assert!(start.contains(&format!("href=\"{name}\"")), "{name}: {start}");
+        assert_eq!(client.get(demo.short(&format!("/{name}"))).send().await.unwrap().status().is_success(), name != "forged", "{name}");
+    }
+    let records: Vec<String> = demo.records().take(5).collect();
+    let expected = [
+        "seen        Contoso Ltd, mail-on-iphones: the invitation was opened",
+        "seen        Fabrikam, Inc., mail-backup: the invitation was opened",
+        "seen        Woodgrove Bank, mail-backup: the invitation was opened",
+        "seen        Adventure Works, mail-on-iphones: the invitation was opened",
+        "rejected    refused: no_ticket",
+    ];
+    for (line, expected) in records.iter().zip(expected) {
+        let (time, line) = line.split_once("  ").unwrap();
+        assert!(time.len() == 8 && time.split(':').all(|part| part.parse::<u8>().is_ok()), "{time}");
+        assert_eq!(line, expected);
     }
 }
 

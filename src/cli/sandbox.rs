@@ -1,0 +1,84 @@
+//! `entra-consent sandbox`: runs the simulated Microsoft, and writes a configuration and customers to practise with.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use entra_sandbox::{SandboxClock, demo};
+
+use super::exit::{CommandError, Exit, failed, usage};
+use super::{init, practice, serve};
+use crate::file::{self, Readers};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = include_str!("help/sandbox.txt"))]
+pub(super) struct SandboxArgs {
+    /// The folder to write to.
+    #[arg(long, value_name = "FOLDER", default_value = "practice", value_hint = clap::ValueHint::DirPath)]
+    to: PathBuf,
+    /// The port of the simulated Microsoft.
+    #[arg(long, default_value_t = 8411)]
+    port: u16,
+    /// The port for `entra-consent serve`.
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    serve_port: u16,
+    /// Show an approval at once. By default, Microsoft shows it after about 20 seconds.
+    #[arg(long)]
+    fast: bool,
+}
+
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+pub(super) async fn run(args: &SandboxArgs) -> Result<Exit, CommandError> {
+    let base_url = format!("http://127.0.0.1:{}", args.serve_port);
+    let sandbox = format!("http://localhost:{}", args.port);
+    let configuration = practice::configuration(&[
+        ("command", "sandbox"),
+        ("base_url", &base_url),
+        ("sandbox", &sandbox),
+        ("keys", r#"{ file = "keys.json" }"#),
+        ("mail_backup", r#"{ file = "mail-backup-secret.txt" }"#),
+        ("reader", r#"{ file = "reader-secret.txt" }"#),
+        ("store", "\n# `serve` keeps here the approvals that it checks again.\n[store]\npath = \"entra-consent.redb\"\n"),
+    ]);
+    let path = args.to.join("consent.toml");
+    if path.symlink_metadata().is_ok() && std::fs::read_to_string(&path).ok().as_ref() != Some(&configuration) {
+        return Err(usage(format!(
+            "{} is there already and is not for this sandbox. sandbox overwrites nothing: give another folder with --to.",
+            path.display()
+        )));
+    }
+    // The port is taken first, so that a second sandbox writes nothing.
+    let scenario = practice::scenario(&base_url, args.fast).map_err(failed)?;
+    let running = practice::start(Some(args.port), "--port", SandboxClock::system(), scenario).map_err(failed)?;
+    let mut signals = serve::StopSignals::listen().map_err(failed)?;
+    std::fs::create_dir_all(&args.to).map_err(|error| failed(format!("{} cannot be made: {error}", args.to.display())))?;
+    init::key(&args.to.join("keys.json"))?;
+    for (name, text, readers) in [
+        ("mail-backup-secret.txt", demo::APP_SECRET, Readers::Owner),
+        ("reader-secret.txt", practice::READER_SECRET, Readers::Owner),
+        ("customers.csv", include_str!("practice/customers.csv"), Readers::Usual),
+        // Last, because it marks a complete folder.
+        ("consent.toml", &configuration, Readers::Usual),
+    ] {
+        keep_or_create(&args.to.join(name), text, readers)?;
+    }
+    let listen = if args.serve_port == 8080 { String::new() } else { format!(" --listen 127.0.0.1:{}", args.serve_port) };
+    let folder = std::path::absolute(&args.to).map_err(failed)?;
+    eprintln!(include_str!("practice/steps.txt"), url = running.url(), folder = in_a_shell(&folder), listen = listen);
+    signals.next().await;
+    Ok(Exit::Done)
+}
+
+/// Leaves an existing file as it is, because people may have edited the customers.
+fn keep_or_create(path: &Path, text: &str, readers: Readers) -> Result<(), CommandError> {
+    match file::create(path, text, readers) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(format!("{} cannot be written: {error}", path.display()))),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The path as a word of a shell, in quotes where it needs them.
+fn in_a_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = text.chars().all(|character| character.is_alphanumeric() || "/\\:._-".contains(character));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
