@@ -16,15 +16,17 @@ pub(super) struct SandboxArgs {
     #[arg(long, value_name = "FOLDER", default_value = "practice", value_hint = clap::ValueHint::DirPath)]
     to: PathBuf,
     /// The port of the simulated Microsoft.
-    #[arg(long, default_value_t = 8411)]
+    #[arg(long, default_value_t = 8411, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// The port for `entra-consent serve`.
-    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
     serve_port: u16,
     /// Show an approval at once. By default, Microsoft shows it after about 20 seconds.
     #[arg(long)]
     fast: bool,
 }
+
+const KEYS: &str = "keys.json";
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 pub(super) async fn run(args: &SandboxArgs) -> Result<Exit, CommandError> {
@@ -39,11 +41,20 @@ pub(super) async fn run(args: &SandboxArgs) -> Result<Exit, CommandError> {
         ("reader", r#"{ file = "reader-secret.txt" }"#),
         ("store", "\n# `serve` keeps here the approvals that it checks again.\n[store]\npath = \"entra-consent.redb\"\n"),
     ]);
-    let path = args.to.join("consent.toml");
-    if path.symlink_metadata().is_ok() && std::fs::read_to_string(&path).ok().as_ref() != Some(&configuration) {
+    let files = [
+        ("mail-backup-secret.txt", demo::APP_SECRET, Readers::Owner),
+        ("reader-secret.txt", practice::READER_SECRET, Readers::Owner),
+        ("customers.csv", include_str!("practice/customers.csv"), Readers::Usual),
+        ("consent.toml", configuration.as_str(), Readers::Usual),
+    ];
+    let is_there = |name: &&str| args.to.join(name).symlink_metadata().is_ok();
+    let found = files.iter().map(|(name, ..)| *name).chain([KEYS]).find(is_there);
+    if let Some(found) = found
+        && std::fs::read_to_string(args.to.join("consent.toml")).ok().as_ref() != Some(&configuration)
+    {
         return Err(usage(format!(
-            "{} is there already and is not for this sandbox. sandbox overwrites nothing: give another folder with --to.",
-            path.display()
+            "{} is there already, and this sandbox did not make the folder. sandbox overwrites nothing: give another folder with --to.",
+            args.to.join(found).display()
         )));
     }
     // The port is taken first, so that a second sandbox writes nothing.
@@ -51,14 +62,8 @@ pub(super) async fn run(args: &SandboxArgs) -> Result<Exit, CommandError> {
     let running = practice::start(Some(args.port), "--port", SandboxClock::system(), scenario).map_err(failed)?;
     let mut signals = serve::StopSignals::listen().map_err(failed)?;
     std::fs::create_dir_all(&args.to).map_err(|error| failed(format!("{} cannot be made: {error}", args.to.display())))?;
-    init::key(&args.to.join("keys.json"))?;
-    for (name, text, readers) in [
-        ("mail-backup-secret.txt", demo::APP_SECRET, Readers::Owner),
-        ("reader-secret.txt", practice::READER_SECRET, Readers::Owner),
-        ("customers.csv", include_str!("practice/customers.csv"), Readers::Usual),
-        // Last, because it marks a complete folder.
-        ("consent.toml", &configuration, Readers::Usual),
-    ] {
+    init::key(&args.to.join(KEYS))?;
+    for (name, text, readers) in files {
         keep_or_create(&args.to.join(name), text, readers)?;
     }
     let listen = if args.serve_port == 8080 { String::new() } else { format!(" --listen 127.0.0.1:{}", args.serve_port) };

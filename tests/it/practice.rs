@@ -21,14 +21,14 @@ impl Running {
     /// Starts the command, and returns its standard error up to the line that names Ctrl-C.
     fn start(command: &mut Command) -> (Self, Vec<String>) {
         let mut child = command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         for line in BufReader::new(child.stderr.as_mut().unwrap()).lines().map(Result::unwrap) {
-            told.push(line);
-            if told.last().unwrap().contains("Ctrl-C") {
+            lines.push(line);
+            if lines.last().unwrap().contains("Ctrl-C") {
                 break;
             }
         }
-        (Self(child), told)
+        (Self(child), lines)
     }
 }
 
@@ -51,8 +51,8 @@ fn each_command_that_sandbox_prints_works_as_printed() {
     let [port, serve_port] = two_ports();
     let flags = format!("--port {port} --serve-port {serve_port}");
     let to = terminal.path("a folder");
-    let (sandbox, told) = Running::start(&mut shell(&format!("exec entra-consent sandbox {flags} --to '{}'", to.display())));
-    let printed: Vec<&str> = told.iter().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' ')).collect();
+    let (sandbox, lines) = Running::start(&mut shell(&format!("exec entra-consent sandbox {flags} --to '{}'", to.display())));
+    let printed: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' ')).collect();
     let folder = printed.iter().find(|line| line.starts_with("cd ")).unwrap();
     let paste = |line: &str| shell(&format!("{folder} && exec {line}"));
 
@@ -105,11 +105,19 @@ fn each_command_that_sandbox_prints_works_as_printed() {
     ] {
         let line = format!("entra-consent sandbox {flags} --to '{}'", to.display());
         let output = shell(&line).env_clear().stdin(Stdio::null()).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(status), "{told}");
-        assert!(told.contains(&why), "{told}");
+        let lines = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{lines}");
+        assert!(lines.contains(&why), "{lines}");
     }
     assert_eq!(read("consent.toml"), written);
+
+    // Another folder's key stays as it is, and gets no configuration.
+    let other = Terminal::new();
+    other.write("keys.json", "theirs");
+    let refused = other.run(&["sandbox", "--to", "."]);
+    assert_eq!(refused.status, 2, "{}", refused.err);
+    assert!(refused.err.contains("keys.json is there already"), "{}", refused.err);
+    assert_eq!((other.read("keys.json").as_str(), std::fs::read_dir(&other.folder).unwrap().count()), ("theirs", 1));
 
     // After Ctrl-C, the same command uses the same folder again.
     let mut sandbox = sandbox;
@@ -119,7 +127,7 @@ fn each_command_that_sandbox_prints_works_as_printed() {
     sandbox.0.stderr.take().unwrap().read_to_string(&mut rest).unwrap();
     assert_eq!(rest.trim(), "");
     let keys = read("keys.json");
-    let (_again, told_again) = Running::start(&mut shell(&format!("exec entra-consent sandbox {flags} --to '{}'", to.display())));
-    assert_eq!(told_again, told);
+    let (_again, lines_again) = Running::start(&mut shell(&format!("exec entra-consent sandbox {flags} --to '{}'", to.display())));
+    assert_eq!(lines_again, lines);
     assert_eq!(read("keys.json"), keys);
 }

@@ -30,16 +30,10 @@ fn line(record: &Value) -> String {
             Some(code) => format!("the callback claims AADSTS{code}"),
             None => format!("the callback claims {}", text("/claim/kind").unwrap_or_default()),
         },
-        "concluded" if before.is_none_or(|before| before == outcome) => outcome.to_owned(),
-        "concluded" => format!("{} becomes {outcome}", before.unwrap_or_default()),
-        "settled" => format!("{outcome}, after the last look"),
-        "shown" => format!("the page shows {outcome}, because Microsoft shows less than before"),
+        "concluded" if before.is_some_and(|before| before != outcome) => format!("{} becomes {outcome}", before.unwrap_or_default()),
+        "concluded" | "settled" | "shown" => outcome.to_owned(),
         "rejected" => format!("refused: {}", text("/rejection/reason").unwrap_or_default()),
-        "dispatched" => {
-            let sent = [("/sends/order", "the order for another look"), ("/sends/event", "the outcome event")];
-            let sent: Vec<&str> = sent.iter().filter(|(at, _)| text(at) == Some("sent")).map(|(_, what)| *what).collect();
-            format!("sent: {}", sent.join(" and "))
-        }
+        "dispatched" => format!("the order for another look: {}", text("/sends/order").unwrap_or_default()),
         _ => record.to_string(),
     };
     let time = text("/at").and_then(|time| time.get(11..19)).unwrap_or_default();
