@@ -164,6 +164,10 @@ check-blocked-next = Please ask the person who manages these rules to allow our 
 
 other-tenant-hint = Microsoft sent you back from another organisation than the one that the link is for. Were you signed in with another account?
 
+# Of an app of a chain that has another one.
+
+next-app = This app is done. Go on with the next one.
+
 # Of an app that only the worker checks: no check has run, and the page never shows the result.
 
 confirmed-later-title = Recorded: we check after your visit

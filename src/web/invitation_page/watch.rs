@@ -64,13 +64,13 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
             @if let Some(hint) = &words.hint { p.quiet { (hint.fill(names)) } }
             @if approving { (to_the_approval(page)) }
         }
-        @if approving { (after_accept()) } @else { (chain_line(result.chain)) }
+        @if approving { (after_accept()) } @else { (chain_line(result.chain, result.goes_on())) }
         (seen_so_far(page))
         (users_approval(result))
         @if page.companion.uses_ews { (ews()) }
         @if approving {
             (by_the_portal(page))
-            (chain_line(result.chain))
+            (chain_line(result.chain, result.goes_on()))
         }
         (facts(result))
         (details(result))

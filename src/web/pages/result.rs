@@ -29,15 +29,15 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (meaning(page))
         (next_section(words.turn, &words.heading(), &words.next, words.hint.as_ref(), page.afterwards_if_granted(), names))
         (try_again(page, &words))
-        @if words.turn != Owner::Nobody { (admin_centre(page, &words)) }
+        @if page.outcome != Outcome::Granted { (admin_centre(page)) }
         (users_approval(page))
-        (chain_line(page.chain))
+        (chain_line(page.chain, page.goes_on()))
         // If Microsoft owns the next step, the text of that step already says this.
         @if page.provisional && !page.shows_no_result() && words.turn != Owner::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
         (check_again(page, &words))
         (lists(page, false))
         (facts(page))
-        @if words.turn == Owner::Nobody { (admin_centre(page, &words)) }
+        @if page.outcome == Outcome::Granted { (admin_centre(page)) }
         (details(page))
         (closing(page, &words))
     };

@@ -9,7 +9,7 @@ use url::Url;
 use super::Branding;
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{AadstsCode, Outcome, ResourceId, aadsts};
+use crate::consent::{AadstsCode, Outcome, Owner, ResourceId, aadsts};
 use crate::installation::Informed;
 use crate::web::request::STOP_RELOADING;
 use crate::web::users_approval::UsersMayApprove;
@@ -243,11 +243,20 @@ impl<'a> ResultPage<'a> {
         } else if !self.forbidden.is_empty() {
             words.next = words.next.variant("forbidden");
         }
+        if self.goes_on() {
+            words.next = OUTCOMES.text("next-app");
+            words.turn = Owner::Visitor;
+        }
         match self {
             Self { unopened: true, .. } => words::unopened(words),
             Self { already_approved: true, .. } => words::already(words),
             _ => words,
         }
+    }
+
+    /// Whether the app is approved, and the chain has another one.
+    pub(in crate::web) fn goes_on(&self) -> bool {
+        self.outcome.was_complete() && self.chain.is_some_and(|chain| chain.continue_href.is_some())
     }
 
     /// Whether no check has run yet, so that the page has no result to show.

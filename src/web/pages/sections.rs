@@ -75,7 +75,7 @@ pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
 }
 
 /// The progress of the chain that an approval is part of.
-pub(in crate::web) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
+pub(in crate::web) fn chain_line(chain: Option<ChainLine<'_>>, primary: bool) -> Markup {
     html! {
         @if let Some(chain) = chain {
             div.chain {
@@ -83,7 +83,7 @@ pub(in crate::web) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
                     .with("done", chain.done.unwrap_or_default()).with("total", chain.total);
                 p { (PAGES.text("chain-line").with("chain", chain.name).with("progress", html! { strong { (progress) } })) }
                 @if let Some(href) = chain.continue_href {
-                    p { a.button href=(href) { (PAGES.text("chain-continue")) } }
+                    p { a.button.primary[primary] href=(href) { (PAGES.text("chain-continue")) } }
                 }
             }
         }
@@ -103,7 +103,7 @@ pub(super) fn reloading(page: &ResultPage<'_>) -> Markup {
 }
 
 pub(super) fn check_again(page: &ResultPage<'_>, words: &Words) -> Markup {
-    let primary = words.asks_reader() && (page.may_still_arrive() || !(page.can_try_again(words) || page.asks_operator()));
+    let primary = words.asks_reader() && !page.goes_on() && (page.may_still_arrive() || !(page.can_try_again(words) || page.asks_operator()));
     html! {
         @if page.refresh.is_none() && let Some(href) = page.check_again_href {
             p.again { a.button.primary[primary] href=(href) { (PAGES.text("check-again")) } }
@@ -232,7 +232,7 @@ pub(in crate::web) fn open_enterprise_apps(page: &ResultPage<'_>) -> PageText<'s
 }
 
 /// The places in the Microsoft Entra admin centre where the reader can act, as numbered steps. Folded if they are no part of the next step.
-pub(super) fn admin_centre(page: &ResultPage<'_>, words: &Words) -> Markup {
+pub(super) fn admin_centre(page: &ResultPage<'_>) -> Markup {
     let names = page.names();
     let app =
         PAGES.text("centre-choose").with("name", page.missing_resource.filter(|_| page.is_switched_off()).or(page.app).unwrap_or_default());
@@ -248,7 +248,7 @@ pub(super) fn admin_centre(page: &ResultPage<'_>, words: &Words) -> Markup {
     let steps = html! { ol { @for step in [open_enterprise_apps(page)].iter().chain(steps) { li { (step.fill(names)) } } } };
     html! {
         @if page.app.is_some() {
-            @if words.turn == Owner::Nobody || page.outcome == Outcome::WrongTenant {
+            @if matches!(page.outcome, Outcome::Granted | Outcome::WrongTenant) {
                 details.centre { summary { span { (heading.fill(names)) } } (steps) }
             } @else {
                 section.centre aria-labelledby="centre" { h2 #centre { (heading.fill(names)) } (steps) }
