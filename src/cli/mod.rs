@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::exit::{CommandError, Exit, failed, usage};
 use crate::config::{Chain, Config, ConfigSource, ConfiguredApp};
@@ -59,13 +59,13 @@ pub struct Cli {
 // The order is the one in which people need the commands.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try everything on this machine: the function and a simulated Microsoft, no account, no configuration.
+    /// See the whole story on this machine: no account, no settings.
     Demo(demo::DemoArgs),
-    /// Practise the commands of many customers against a simulated Microsoft on this machine.
+    /// Practise with a simulated Microsoft and its customers.
     Sandbox(sandbox::SandboxArgs),
     /// Write consent.toml and a key to begin with.
     Init(Box<init::InitArgs>),
-    /// Find what is wrong or missing before a customer does, and say how to mend it.
+    /// Find what is wrong or missing before a customer does.
     Doctor(doctor::DoctorArgs),
     /// Make a link for a tenant's administrator.
     Link(link::LinkArgs),
@@ -73,15 +73,15 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Show which tenant a domain or an id is, and in which cloud.
     Tenant(tenant::TenantArgs),
-    /// List your customers, as a table that `link` and `verify` take.
+    /// List your customers as a table that the other commands read.
     Tenants(tenants::TenantsArgs),
-    /// Ask Microsoft how approvals stand, in one tenant or very many.
+    /// Ask Microsoft which approvals are there, in one tenant or many.
     Verify(verify::VerifyArgs),
-    /// Run the function here, against real Microsoft.
+    /// Run the service on a machine of yours, without AWS.
     Serve(serve::ServeArgs),
     /// Make, rotate and list the keys that sign links.
     Keys(keys::KeysArgs),
-    /// Print a script that completes this program's commands in a shell.
+    /// Print a script that completes commands in a shell.
     Completions(completions::CompletionsArgs),
 }
 
@@ -91,10 +91,34 @@ fn first_steps() -> String {
     format!(include_str!("help/first_steps.txt"), statuses = statuses)
 }
 
+/// The commands by what a person wants to do, in the order of a day.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Practise, without an account", &["demo", "sandbox"]),
+    ("Set up", &["init", "doctor", "keys", "serve", "completions"]),
+    ("Invite customers", &["tenants", "link"]),
+    ("Follow up", &["verify"]),
+    ("Look at one thing", &["inspect", "tenant"]),
+];
+
+/// The command line, whose help groups the commands.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let width = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or_default();
+    let mut groups = String::new();
+    for (heading, names) in GROUPS {
+        groups.push_str(&format!("\n{heading}:\n"));
+        for sub in names.iter().filter_map(|name| command.find_subcommand(name)) {
+            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+            groups.push_str(&format!("  {:<width$}  {about}\n", sub.get_name()));
+        }
+    }
+    command.help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\nOptions:\n{{options}}{{after-help}}"))
+}
+
 /// Runs the command line.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     // Logs are for a service. A command prints its own messages, so it logs only if the operator asks for logs.
     let level = crate::config::log_level();
     if (level.is_some() || matches!(cli.command, Command::Serve(_)))
@@ -108,7 +132,7 @@ pub fn run() -> ExitCode {
         Err(error) => Err(failed(format!("no worker threads: {error}"))),
     };
     let exit = ended.unwrap_or_else(|CommandError { message, exit }| {
-        complain(&message);
+        complain(&format!("error: {message}"));
         exit
     });
     exit.into()
@@ -152,7 +176,9 @@ fn chain<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c Chain, CommandErr
 }
 
 fn unknown<'i>(what: &str, id: &ProfileId, known: impl Iterator<Item = &'i ProfileId>) -> CommandError {
-    usage(format!("consent.toml has no {what} `{id}`. It has: {}.", listed(known)))
+    let known: Vec<&str> = known.map(ProfileId::as_str).collect();
+    let remedy = crate::config::closest_or(id.as_str(), &known, || format!("It has: {}.", known.join(", ")));
+    usage(format!("consent.toml has no {what} `{id}`.\n{remedy}"))
 }
 
 fn listed<'i>(ids: impl Iterator<Item = &'i ProfileId>) -> String {
@@ -200,11 +226,22 @@ fn complain(what: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_is_in_one_group_and_on_one_line() {
+        let command = super::command();
+        let mut grouped: Vec<_> = super::GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let mut all: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+        grouped.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(grouped, all);
+        for sub in command.get_subcommands() {
+            assert!(sub.get_about().unwrap().to_string().len() <= 64, "{}: too long for one line of 80 columns", sub.get_name());
+        }
     }
 
     #[test]

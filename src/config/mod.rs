@@ -43,6 +43,7 @@ pub use self::look::Look;
 pub(crate) use self::permissions::{lacks_id, resource_of};
 pub use self::problem::ConfigError;
 pub(crate) use self::problem::Problem;
+pub(crate) use self::reader::closest_or;
 use self::reader::{Reader, Section};
 pub use self::source::ConfigSource;
 pub(crate) use self::webhook::WebhookConfig;

@@ -121,7 +121,8 @@ fn uses(place: &str, code: TokenStream, found: &mut Vec<Use>) {
         uses(place, group.stream(), found);
         let mail = place == "cli/mail.rs";
         let catalogue = if mail { "MAILS".to_owned() } else { before(3) };
-        if before(1) != "text" || !catalogue.starts_with(|first: char| first.is_ascii_uppercase()) || catalogue != catalogue.to_uppercase() {
+        if before(1) != "text" || !catalogue.starts_with(|first: char| first.is_ascii_uppercase()) || catalogue != catalogue.to_uppercase()
+        {
             continue;
         }
         let keys = literals(group.stream()).into_iter().filter(|key| !key.contains('{')).collect();

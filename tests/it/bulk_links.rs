@@ -404,7 +404,7 @@ fn resume_goes_on_with_nothing_but_its_own_table_and_nothing_is_overwritten() {
     }
     let output = link(&test, &["--from", "absent.csv", "--to", "x.csv"]);
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-    assert!(told(&output).starts_with("absent.csv: "), "{}", told(&output));
+    assert!(told(&output).starts_with("error: absent.csv: "), "{}", told(&output));
 }
 
 #[test]

@@ -313,7 +313,8 @@ fn usage_errors_show_a_remedy_without_a_call() {
     let verify = |arguments: &[&str]| lab.run(&[&["verify"], arguments].concat());
     for (arguments, status, words) in [
         (vec!["--tenant", "contoso.example"], 2, "Which app? Add --app ID, --chain ID or --all-apps"),
-        (vec!["--app", "nobody", "--tenant", "contoso.example"], 2, "has no app `nobody`. It has: mail-backup, reader, portal."),
+        (vec!["--app", "nobody", "--tenant", "contoso.example"], 2, "has no app `nobody`.\nIt has: mail-backup, reader, portal."),
+        (vec!["--app", "raeder", "--tenant", "contoso.example"], 2, "did you mean \"reader\"?"),
         (vec!["--chain", "nobody", "--tenant", "contoso.example"], 2, "has no chain `nobody`"),
         (vec!["--app", "reader"], 2, "--from"),
         (vec!["--app", "reader", "--tenant", "contoso.example", "--from", "customers.csv"], 2, "cannot be used with"),

@@ -103,7 +103,8 @@ pub(super) fn reloading(page: &ResultPage<'_>) -> Markup {
 }
 
 pub(super) fn check_again(page: &ResultPage<'_>, words: &Words) -> Markup {
-    let primary = words.asks_reader() && !page.goes_on() && (page.may_still_arrive() || !(page.can_try_again(words) || page.asks_operator()));
+    let primary =
+        words.asks_reader() && !page.goes_on() && (page.may_still_arrive() || !(page.can_try_again(words) || page.asks_operator()));
     html! {
         @if page.refresh.is_none() && let Some(href) = page.check_again_href {
             p.again { a.button.primary[primary] href=(href) { (PAGES.text("check-again")) } }
