@@ -140,7 +140,7 @@ impl Round<'_> {
         let recorded = match (&finding.end, warning) {
             (CredentialEnd::At(end, told_by), Some(warning)) => say(self.installation, &finding, *end, *told_by, warning),
             (CredentialEnd::Unseen(why), _) => {
-                tracing::info!(app.id = %finding.app, credential.kind = credential, reason = %why, "nobody tells when a credential ends");
+                tracing::info!(app.id = %finding.app, credential.kind = credential, reason = %why, "no source says when a credential ends");
                 Ok(())
             }
             (CredentialEnd::At(..) | CredentialEnd::Never, _) => Ok(()),

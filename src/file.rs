@@ -94,7 +94,7 @@ pub(super) fn replace(path: &Path, before: &str, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     adopt(file.path(), &fs::metadata(&path)?)?;
     if fs::read_to_string(&path)? != before {
-        return Err(io::Error::other("somebody else has changed it meanwhile"));
+        return Err(io::Error::other("another program has changed it meanwhile"));
     }
     finish(file, &path)
 }

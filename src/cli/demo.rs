@@ -28,7 +28,7 @@ use crate::web;
 #[derive(Debug, clap::Args)]
 #[command(after_help = include_str!("help/demo.txt"))]
 pub(super) struct DemoArgs {
-    /// Put this Lambda event through the function, with a fresh ticket in the place of {{ticket}}, print what it answers, and end.
+    /// Put this Lambda event through the function, with a fresh ticket for {{ticket}}, print the answer, and end.
     #[arg(long, value_name = "FILE")]
     event: Option<PathBuf>,
     /// The port of the function. Default: any free one.
@@ -54,7 +54,7 @@ pub(super) struct DemoArgs {
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed.is_finite() && (0.0..=100_000.0).contains(&speed) => Ok(speed),
-        _ => Err("a number from 0 (time stands still) to 100000".to_owned()),
+        _ => Err("a number from 0 (time stops) to 100000".to_owned()),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct DoctorArgs {
     /// Write ids of permissions that are missing into consent.toml; everything else in it stays as it is.
     #[arg(long)]
     fix: bool,
-    /// Ask nobody: only what is on this machine.
+    /// Send no request: check only what is on this machine.
     #[arg(long, conflicts_with_all = ["tenant", "fix"])]
     offline: bool,
     /// How to show the findings.
@@ -94,7 +94,7 @@ async fn examine(installation: &Installation, args: &DoctorArgs, findings: &mut 
         findings.warning(
             FindingSubject::app("verifier", &app.profile.id),
             "Nobody verifies this app.",
-            "Its approval can be reported by whoever presses the button, and never be shown to be true.",
+            "A person who presses the button can report its approval, and no check can confirm it.",
             "Name in verified_by an app of yours that has a credential and Directory.Read.All.",
         );
     }

@@ -35,10 +35,10 @@ impl Exit {
     /// The explanation in the help text.
     pub(super) const fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "done, and nothing is left for anybody to do",
+            Self::Done => "done, and no action is left",
             Self::Failed => "it could not be done: a key, the network, a file",
             Self::Usage => "used or configured wrongly; nothing was done",
-            Self::Attention => "done, and something needs somebody",
+            Self::Attention => "done, and a person has to act",
             Self::Interrupted => "stopped by Ctrl-C; what was done is kept",
         }
     }

@@ -92,7 +92,7 @@ fn reason(flaw: Flaw, installation: &Installation, keys: &KeyRing, token: &str, 
             bounded(&read.kid)
         ),
         Flaw::Signature | Flaw::NotAToken if is_cut(token) => report::CUT.to_owned(),
-        Flaw::Signature => "its signature is wrong: it was changed, or made by somebody who has not the key".to_owned(),
+        Flaw::Signature => "its signature is wrong: it was changed, or made without the key".to_owned(),
         // The signature is valid, and only the address differs, for example after a move.
         Flaw::Foreign => {
             let of_there = Signer { issuer: &read.issuer, ..installation.signer(keys) };

@@ -37,7 +37,7 @@ pub(super) struct LinkArgs {
     /// The app profile, by its id in consent.toml.
     #[arg(long, required_unless_present = "chain", conflicts_with = "chain")]
     app: Option<ProfileId>,
-    /// A chain of apps, by its id in consent.toml, in the place of one app.
+    /// A chain of apps, by its id in consent.toml, instead of one app.
     #[arg(long)]
     chain: Option<ProfileId>,
     /// The customer's tenant: one of its domains, or its id.
@@ -46,7 +46,7 @@ pub(super) struct LinkArgs {
     /// Bind the link to no tenant. What comes back awaits your confirmation, and is never granted.
     #[arg(long, conflicts_with_all = ["tenant", "offline", "from"])]
     any_tenant: bool,
-    /// Ask nobody whether the tenant exists. Only with its id.
+    /// Do not ask Microsoft whether the tenant exists. Only with its id.
     #[arg(long)]
     offline: bool,
     /// Your name for the customer, for records. Not a mail address: links travel through logs.
@@ -105,8 +105,8 @@ pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> Result<
 fn any_tenant(job: &Job<'_>) -> Result<(), CommandError> {
     let Some(companion) = job.apps().find(|app| app.companion.is_some()) else { return Ok(()) };
     let id = &companion.profile.id;
-    let what = format!("`{id}` is a companion app: nobody comes back from its approval, so its tenant has to be known beforehand.");
-    Err(usage(format!("{what}\nGive --tenant in the place of --any-tenant.")))
+    let what = format!("`{id}` is a companion app: Microsoft sends no browser back from its approval, so the link has to name the tenant.");
+    Err(usage(format!("{what}\nUse --tenant instead of --any-tenant.")))
 }
 
 #[expect(clippy::print_stderr, reason = "the id of the link is a remark")]
@@ -145,8 +145,9 @@ fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a C
     let id = args.app.as_ref().ok_or_else(|| usage("--app or --chain is needed"))?;
     let app = super::app(&installation.config, id)?;
     if args.direct && app.companion.is_some() {
-        let what =
-            format!("`{id}` is a companion app: Microsoft sends nobody back from its approval, so a direct link would end on a dead page.");
+        let what = format!(
+            "`{id}` is a companion app: Microsoft sends no browser back from its approval, so a direct link would end on a dead page."
+        );
         return Err(usage(format!("{what}\nLeave --direct out: the invitation leads there and watches.")));
     }
     Ok((app, Subject::App(id.clone())))
@@ -172,7 +173,7 @@ async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<
         Err(error) => {
             let unasked = matches!(error, Undiscovered::Unreachable { .. } | Undiscovered::Unreadable(_) | Undiscovered::Refused(_));
             let way_out = match tenant {
-                TenantName::Id(_) if unasked => "\nOr add --offline: then nobody is asked whether the tenant exists.",
+                TenantName::Id(_) if unasked => "\nOr add --offline: then Microsoft is not asked whether the tenant exists.",
                 TenantName::Domain(_) if unasked => {
                     "\nOr give the tenant's id with --offline; a domain cannot do without Microsoft's answer."
                 }

@@ -253,7 +253,7 @@ async fn serve_until_stopped(
             () = signals.next() => break None,
             ended = &mut serving => break Some(format!("the server stopped: {}", reason(ended))),
             () = broken => {
-                break Some("a task beside the server broke; the log says where. Start again: nothing that waits is lost".to_owned());
+                break Some("a background task of the server failed; the log says where. Start again: nothing that waits is lost".to_owned());
             }
             started = started => {
                 starting = None;
@@ -308,7 +308,7 @@ async fn introduced(store: &Store, path: &Path, webhook: Option<&Webhook>) -> Re
             text.push_str(&format!(", {} events too.\nOutcome events go to the webhook at {host}.", counts.deliveries));
         }
         None => {
-            text.push_str(".\nThere is no [webhook] in consent.toml: no other system is told of outcomes.");
+            text.push_str(".\nThere is no [webhook] in consent.toml, so no other system gets the outcomes.");
             if counts.deliveries > 0 {
                 text.push_str(&format!(" {} events of earlier wait in the store until there is one.", counts.deliveries));
             }

@@ -129,7 +129,7 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
     printer.finish().map_err(unwritten)?;
     eprintln!("{} customers.", known.len());
     if changed > 0 {
-        eprintln!("{changed} names cannot stand in a link as they are and were changed, or are missing: look through the column label.");
+        eprintln!("{changed} names do not fit into a link, so they were changed or left out: read through the column label.");
     }
     if let Some(told) = failure {
         return Err(failed(format!("The list is not complete. {told}")));
@@ -204,7 +204,7 @@ fn list_error(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Optio
             None => "Try again in a moment.".to_owned(),
         },
         (NoPage::Unread(Unread::NotFound | Unread::Refused(_) | Unread::Unreadable) | NoPage::Elsewhere, _) => {
-            "Something stands between you and Microsoft, such as a proxy; or Graph has changed.".to_owned()
+            "A proxy may change the answers of Microsoft, or Graph has changed.".to_owned()
         }
     };
     format!("{error}.\n{remedy}")

@@ -21,7 +21,7 @@ use crate::secret::Secret;
 /// The source of the technician's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum TokenFrom {
-    /// The Azure CLI: `az account get-access-token` for each tenant, with whoever is signed in.
+    /// The Azure CLI: `az account get-access-token` for each tenant, with the account that is signed in.
     Az,
     /// The variable `ENTRA_CONSENT_GRAPH_TOKEN`: a token for one tenant.
     Env,
@@ -55,7 +55,7 @@ pub(super) enum NoHeldToken {
     AzSilent,
     #[error("az failed: {0}")]
     AzFailed(String),
-    #[error("az: {0}. Sign in with `az login --tenant {1}`, as somebody who may read that directory")]
+    #[error("az: {0}. Sign in with `az login --tenant {1}`, with an account that may read that directory")]
     AzRefused(String, TenantId),
     #[error("what az printed holds no token. Update it with `az upgrade`")]
     AzUnreadable,

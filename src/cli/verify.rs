@@ -69,7 +69,7 @@ pub(super) struct VerifyArgs {
     /// Write the results to this file as CSV, row by row, so that a run that was stopped can go on.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     to: Option<PathBuf>,
-    /// Go on with the file of --to: what stands there is not asked about again.
+    /// Go on with the file of --to: rows that it has are not checked again.
     #[arg(long, requires = "to")]
     resume: bool,
     /// How to print the results. [default: table]
@@ -78,7 +78,7 @@ pub(super) struct VerifyArgs {
     /// Write a report for people to this file: one HTML page with everything in it.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Ask with your own Graph token, in the place of an app's credential: of the Azure CLI, or of ENTRA_CONSENT_GRAPH_TOKEN.
+    /// Ask with your own Graph token instead of an app's credential: from the Azure CLI, or from ENTRA_CONSENT_GRAPH_TOKEN.
     #[arg(long, value_enum, value_name = "WHERE")]
     token_from: Option<TokenFrom>,
     /// How many tenants are asked at a time.
@@ -189,7 +189,7 @@ async fn check_credentials(
                 Some(None) => "AWS has to vouch for this process.".to_owned(),
                 None => "It has none.".to_owned(),
             };
-            let what = format!("Nobody was asked: the credential of `{}` cannot be read or used. {place}", verifier.profile.id);
+            let what = format!("Microsoft was not asked: the credential of `{}` cannot be read or used. {place}", verifier.profile.id);
             return Err(failed(format!("{what}\nENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.")));
         }
     }
@@ -299,12 +299,12 @@ fn of_records<'s>(
     let records::OpenClaims { open, closed, without_tenant, counts } = opened;
     let claims: u64 = open.values().map(|open| open.claims).sum();
     eprintln!(
-        "{} lines: {} of claims and outcomes, {} other records, {} that are no records of ours.",
+        "{} lines: {} of claims and outcomes, {} other records, {} that are not records of this program.",
         counts.lines, counts.of_tickets, counts.other, counts.foreign
     );
     eprintln!("{claims} claims want a look, in {} tenants and apps. {closed} have their last word.", open.len());
     if without_tenant > 0 {
-        eprintln!("{without_tenant} came from links for any tenant: nobody can be asked about them.");
+        eprintln!("{without_tenant} came from links for any tenant, so no tenant can be asked about them.");
     }
     let apps = apps.to_vec();
     let length = u64::try_from(open.len()).ok();

@@ -205,7 +205,7 @@ fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>, has_queue: bool) ->
     let choices = [("callback", VerifyIn::Callback), ("worker", VerifyIn::Worker)];
     let verify_in = reader.choice(app, "verify_in", &choices, VerifyIn::Callback)?;
     if let (VerifyIn::Worker, Some(item), false) = (verify_in, app.get("verify_in"), has_queue) {
-        let what = "no queue is configured, so the worker would never be told and nobody would ever verify";
+        let what = "no queue is configured, so the worker would get no orders and would verify nothing";
         return reader.fail(&item.at, what, format!("name the queue in worker.queue, set {QUEUE_VARIABLE}, or write \"callback\""));
     }
     Some(verify_in)
@@ -262,10 +262,10 @@ fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[AppDraft], all_read: b
         match (&draft.verified_by, &draft.credential) {
             (None, None) if !draft.is_companion() => {
                 let remedy = "add credential = { … }, or name in verified_by the app whose credential asks Graph about this one";
-                reader.refuse(&draft.at, "nobody could verify this app: it has neither a credential nor a verified_by", remedy);
+                reader.refuse(&draft.at, "no app could verify this one: it has neither a credential nor a verified_by", remedy);
             }
             (Some(_), Some((at, _))) => {
-                let remedy = "remove credential, or remove verified_by: a secret that nobody needs should not be kept";
+                let remedy = "remove credential, or remove verified_by: keep no secret that has no use";
                 reader.refuse(at, "it is never used, since another app verifies this one", remedy);
             }
             (None, Some(_)) | (Some(_), None) | (None, None) => {}

@@ -42,7 +42,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
     let app = reader.table(item)?;
     reader.refuse_unknown_keys(&app, &[COMPANION_KEYS, &["scopes"]].concat());
     if let Some(item) = app.get("scopes") {
-        let remedy = "remove the key; its registration is not yours, and Microsoft's page lists what stands there";
+        let remedy = "remove the key; its registration is not yours, and Microsoft's page lists what the registration has";
         reader.refuse(&item.at, "what a companion asks for cannot be chosen", remedy);
     }
     let entry = app.get("catalogue").map_or(Some(None), |item| Some(Some((item.at.clone(), entry(reader, &item)?))))?;

@@ -36,7 +36,7 @@ pub(super) fn permissions<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Opt
     for (key, item) in entries {
         let Some(resource) = resource(reader, key, &item) else { continue };
         if expected.iter().any(|other| other.resource == resource.resource) {
-            reader.refuse(&item.at, "this resource stands here twice, by name and by id", "put all its permissions under one of the two");
+            reader.refuse(&item.at, "this resource is here twice, by name and by id", "put all its permissions under one of the two");
         }
         expected.push(resource);
     }
@@ -143,7 +143,7 @@ fn own_ids<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OwnIds> {
     for (name, item) in reader.table(item)?.entries() {
         let id = guid(reader, &item, PermissionId::parse)?;
         if ids.insert(name.to_ascii_lowercase(), (item.at.clone(), id)).is_some() {
-            reader.refuse(&item.at, "this name stands here twice", "keep one of the two");
+            reader.refuse(&item.at, "this name is here twice", "keep one of the two");
         }
     }
     Some(ids)

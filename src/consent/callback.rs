@@ -114,7 +114,7 @@ pub enum Malformed {
     #[error("longer than {MAX_BYTES} bytes")]
     TooLarge,
     /// A parameter that decides occurs twice. Choosing one would be a guess (RFC 6749 §3.1: must not be included more than once).
-    #[error("parameter {} stands more than once", .0.name())]
+    #[error("parameter {} occurs more than once", .0.name())]
     Duplicate(Parameter),
     /// A value above [`Parameter::limit`].
     #[error("parameter {} is longer than {} bytes", .0.name(), .0.limit().unwrap_or(MAX_BYTES))]

@@ -62,10 +62,10 @@ pub enum UnfitCertificate {
     #[error("it is not readable as PEM: put the certificate and its private key, both in PEM, into one text")]
     NotPem,
     /// No certificate.
-    #[error("it has no certificate: put the certificate in PEM (BEGIN CERTIFICATE) beside the private key")]
+    #[error("it has no certificate: add the certificate in PEM (BEGIN CERTIFICATE) to the private key")]
     NoCertificate,
     /// No private key.
-    #[error("it has no private key: put the key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY) beside the certificate")]
+    #[error("it has no private key: add the key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY) to the certificate")]
     NoKey,
     /// A passphrase protects the key, and no person is present to type it.
     #[error("its private key is encrypted: store it without a passphrase (openssl pkey -in key.pem -out plain.pem)")]

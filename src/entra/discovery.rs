@@ -44,7 +44,7 @@ pub enum NotATenant {
     #[error("it is empty: give the tenant's domain, such as contoso.com, or its id (a GUID)")]
     Empty,
     /// `common`, `organizations`, `consumers`, or the tenant of all personal accounts.
-    #[error("it stands for many tenants, not for one: give the customer's own domain, or the tenant's id (a GUID)")]
+    #[error("it names many tenants, not one: give the customer's own domain, or the tenant's id (a GUID)")]
     Many,
     /// The id of zeros, which no tenant has.
     #[error("the id of zeros is no tenant's: give the tenant's domain, such as contoso.com, or its own id")]
@@ -219,7 +219,7 @@ pub enum Undiscovered {
     #[error("tenant {} lives in another cloud: {}", .0.id, .0.home)]
     OtherCloud(Box<DiscoveredTenant>),
     /// The document belongs to `common` or a similar name: it describes any tenant.
-    #[error("Microsoft's answer stands for any tenant, not for one")]
+    #[error("Microsoft's answer is for any tenant, not for one")]
     NoSingleTenant,
     /// No answer, or only an answer that the service has a problem.
     #[error("Microsoft does not answer ({})", .silence.map_or("the service is not well".to_owned(), |silence| silence.to_string()))]

@@ -324,7 +324,7 @@ mod tests {
             assert!(open(&signed(&header, &claims.to_string())).is_err(), "{claim} = {value}");
         }
         let twice = good_claims().to_string().replacen('{', r#"{"app":"other","#, 1);
-        assert_eq!(open(&signed(&header, &twice)).unwrap_err(), Flaw::Claims, "a claim that stands twice");
+        assert_eq!(open(&signed(&header, &twice)).unwrap_err(), Flaw::Claims, "a claim that occurs twice");
     }
 
     #[test]

@@ -480,7 +480,7 @@ fn genuine(page: &InvitationPage<'_>) -> Markup {
     }
 }
 
-/// For a reader who gets stuck on Microsoft's page, and so does not come back to a page of ours.
+/// For a reader who gets stuck on Microsoft's page, and so does not come back to our pages.
 fn help(page: &InvitationPage<'_>) -> Markup {
     let link = html! { a href=(page.help_href) target="_blank" rel="noopener" { (INVITATION.text("help-link")) } };
     html! { p.small.help { (INVITATION.text("help").with("link", link)) } }

@@ -101,7 +101,7 @@ fn usage_errors_show_a_remedy_and_exit_with_2() {
         (vec!["link", "--direct", "--app", "nobody", "--tenant", tenant], "has no app `nobody`"),
         (vec!["link", "--direct", "--app", &app, "--tenant", "contoso.com", "--offline"], "--offline goes with a tenant's id only"),
         (vec!["link", "--direct", "--app", &app, "--tenant", "anna@contoso.com"], "only what follows the '@'"),
-        (vec!["link", "--direct", "--app", &app, "--tenant", "common"], "stands for many tenants"),
+        (vec!["link", "--direct", "--app", &app, "--tenant", "common"], "names many tenants"),
         (vec!["tenant", "https://contoso.com"], "give the domain alone"),
         (vec!["tenant", "contoso"], "neither a GUID nor a whole domain"),
         (vec!["tenant", "contoso.com", "--app", "nobody"], "has no app `nobody`"),

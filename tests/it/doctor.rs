@@ -324,7 +324,7 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
             on_disk(|here| here.write("keys.json", r#"{"kid":"k1","key":"canary"}"#)),
         ),
         ("key_age", "warning", &["days ago", "keys rotate"], on_disk(|here| keys_made(here, 400, ""))),
-        ("key_age", "unseen", &["Nobody wrote down", "keys rotate"], on_disk(|here| here.write("keys.json", KEY))),
+        ("key_age", "unseen", &["has no date", "keys rotate"], on_disk(|here| here.write("keys.json", KEY))),
         (
             "key_age",
             "warning",
@@ -398,7 +398,7 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
         (
             "credential_end",
             "warning",
-            &["in 10 days", "add a new one beside the old"],
+            &["in 10 days", "add a new one, put it where"],
             at_microsoft(|at| reader_secret(at, READER_SECRET, in_days(10))),
         ),
         ("credential_end", "unseen", &["does not say when"], at_microsoft(|at| reader_secret(at, READER_SECRET, None))),

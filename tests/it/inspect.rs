@@ -110,9 +110,9 @@ fn each_kind_of_address_and_token_is_recognised() {
         (
             format!("{BASE}/callback?admin_consent=True&tenant={TENANT}&state={ticket}"),
             "ticket",
-            vec!["a callback", "no proof", "pressed the button"],
+            vec!["a callback", "proves nothing", "pressed the button"],
         ),
-        (format!("{BASE}/callback?error=access_denied&state={ticket}"), "ticket", vec!["a refusal, which nobody signed"]),
+        (format!("{BASE}/callback?error=access_denied&state={ticket}"), "ticket", vec!["a refusal. This part"]),
         (format!("{BASE}/r/{receipt_token}"), "receipt", vec!["result or watch page", "pending"]),
         (format!("{BASE}/w/{receipt_token}"), "receipt", vec!["pending"]),
         (order.clone(), "order", vec!["queue", "Attempt"]),

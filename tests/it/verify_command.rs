@@ -278,7 +278,7 @@ fn a_table_is_verified_by_row_and_wrong_rows_are_counted() {
     1  granted
     1  absent
     1  disabled
-    1  not_asked           The row is wrong: nobody was asked about it.
+    1  not_asked           The row is wrong, so no tenant was asked.
     1  tenant_not_found
     5  rows, each accounted for
     "#);

@@ -92,7 +92,7 @@ fn a_wrong_row_is_told_with_its_columns_and_the_next_ones_are_read() {
             "shorten",
         ],
         vec!["row 3: column tenant: it is empty"],
-        vec!["row 4: column tenant: it stands for many tenants"],
+        vec!["row 4: column tenant: it names many tenants"],
         vec!["row 5: column label: ", "on one line"],
         vec!["row 6: it has 4 cells and the header 3", "in quotes"],
         vec!["row 7: it is longer than 65536 bytes"],
@@ -103,7 +103,7 @@ fn a_wrong_row_is_told_with_its_columns_and_the_next_ones_are_read() {
     }
     assert_eq!(told.len(), 8);
     assert!(rows.iter().all(|row| row.cells.len() == 3), "one cell for each column");
-    assert!(!told.concat().contains("anna"), "nothing is repeated of what stands there");
+    assert!(!told.concat().contains("anna"), "the answer repeats nothing of the cell");
 }
 
 #[test]

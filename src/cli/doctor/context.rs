@@ -67,7 +67,7 @@ impl<'s> DoctorContext<'s> {
             }
         }
         if self.offline {
-            let what = "Nobody asked Microsoft whether it takes the credential (--offline).";
+            let what = "Microsoft was not asked whether it takes the credential (--offline).";
             return findings.unseen(about, what, "", "Run doctor without --offline.");
         }
         let Some(home) = self.installation.config.site.home_tenant else {

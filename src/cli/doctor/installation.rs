@@ -55,14 +55,14 @@ pub(super) async fn keys(installation: &Installation, findings: &mut Findings) {
     match document.signing.made {
         None => findings.unseen(
             about,
-            format!("Nobody wrote down when the key {} was made.", document.signing.kid),
-            "A key that many people have seen over years is a key that somebody has.",
+            format!("The age of the key {} is unknown: its document has no date.", document.signing.kid),
+            "The longer a key is in use, the more people have had a chance to read it.",
             format!("{rotate}\nKeys that it makes carry their date."),
         ),
         Some(made) if now - made > OLD_KEY => findings.warning(
             about,
             format!("The key that signs was made {}.", timestamp::distance(made, now)),
-            "Whoever has ever had it can make links that are genuine.",
+            "A person who ever had it can make genuine links.",
             rotate,
         ),
         Some(made) => findings.fine(about, format!("It was made {}.", timestamp::distance(made, now))),
@@ -97,7 +97,7 @@ pub(super) async fn keys(installation: &Installation, findings: &mut Findings) {
     {
         let (about, path) = (FindingSubject::all("key_file"), path.display());
         let what = format!("Others on this machine may read {path}.");
-        findings.warning(about, what, "Whoever reads it can make links that are genuine.", format!("chmod 600 {path}"));
+        findings.warning(about, what, "A person who reads it can make genuine links.", format!("chmod 600 {path}"));
     }
 }
 
@@ -117,7 +117,12 @@ pub(super) async fn address(installation: &Installation, offline: bool, findings
         );
     }
     if offline {
-        return findings.unseen(about, format!("Nobody asked whether {base} answers (--offline)."), "", "Run doctor without --offline.");
+        return findings.unseen(
+            about,
+            format!("{base} was not asked whether it answers (--offline)."),
+            "",
+            "Run doctor without --offline.",
+        );
     }
     let health = format!("{}/health", installation.issuer());
     let why = "A browser that comes back from Microsoft would end on a dead page, after the approval.";
@@ -155,7 +160,12 @@ async fn ask(health: &str) -> Result<(), String> {
 pub(super) async fn clouds(installation: &Installation, apps: &[&ConfiguredApp], offline: bool, findings: &mut Findings) {
     let about = FindingSubject::all("discovery");
     if offline {
-        return findings.unseen(about, "Nobody asked whether Microsoft can be reached (--offline).", "", "Run doctor without --offline.");
+        return findings.unseen(
+            about,
+            "Microsoft was not asked whether it can be reached (--offline).",
+            "",
+            "Run doctor without --offline.",
+        );
     }
     let mut asked: Vec<&str> = Vec::new();
     let mut home_found = false;

@@ -48,8 +48,7 @@ pub(super) async fn check(context: &mut DoctorContext<'_>, app: &ConfiguredApp, 
 
 fn not_read(context: &DoctorContext<'_>, app: &ConfiguredApp, unread: &RegistrationUnread, findings: &mut Findings) {
     let about = FindingSubject::app("registration", &app.profile.id);
-    let why =
-        "Whether Microsoft asks for what your page says, sends browsers back, and until when the credential lives, stands only there.";
+    let why = "Only the registration shows whether Microsoft asks for what your page says, where it sends browsers, and when the credential ends.";
     let asker = context.installation.config.verifier_of(app).map(|verifier| verifier.profile.client_id);
     let remedy = match unread {
         RegistrationUnread::NoHomeTenant => "Set site.home_tenant; entra-consent tenant YOUR-DOMAIN shows its id.".to_owned(),
@@ -64,7 +63,7 @@ fn not_read(context: &DoctorContext<'_>, app: &ConfiguredApp, unread: &Registrat
         RegistrationUnread::NotRegisteredHere => {
             let what = format!("The registration {} is not in your own tenant.", app.profile.client_id);
             let remedy = "Compare client_id with the app registration's overview, and site.home_tenant with the tenant it is in.";
-            return findings.wrong(about, what, "Nobody can approve an app that does not exist.", remedy);
+            return findings.wrong(about, what, "An app that does not exist cannot be approved.", remedy);
         }
         RegistrationUnread::NobodyAsks => "Give the app a credential, or name in verified_by one that has it.".to_owned(),
         RegistrationUnread::NoToken(_) => "See what is said of the credential.".to_owned(),
@@ -119,7 +118,7 @@ fn audience(app: &ConfiguredApp, registration: &Registration, findings: &mut Fin
     match registration.audience.is_multi_tenant() {
         Some(true) => findings.fine(about, "Any organisation can approve it."),
         Some(false) => {
-            findings.wrong(about, "It is for your own tenant only.", "Every customer ends on AADSTS50194 or 700016.", remedy);
+            findings.wrong(about, "It works in your own tenant only.", "Every customer ends on AADSTS50194 or 700016.", remedy);
         }
         None => findings.unseen(about, "Microsoft does not say which tenants can approve it.", "", remedy),
     }
@@ -143,7 +142,7 @@ fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Fi
         None => findings.warning(
             about,
             "The publisher is not verified.",
-            "Microsoft's page says \"unverified\" beside your name, and warns users off where step-up consent is on.",
+            "Microsoft's page shows \"unverified\" next to your name, and where step-up consent is on, it stops users.",
             format!("{path} → Branding & properties → Add Partner One ID to verify publisher (docs/register.md, \"Say who you are\")."),
         ),
     }
@@ -178,13 +177,13 @@ async fn credential_end(
     let now = context.installation.clock.now();
     let why = "From then on no approval can be verified: every outcome is `operator_fault`.";
     let remedy = format!(
-        "{} → Certificates & secrets: add a new one beside the old, put it where consent.toml says ({place}), remove the old one after a day.",
+        "{} → Certificates & secrets: add a new one, put it where consent.toml says ({place}), and remove the old one after a day.",
         DoctorContext::registration_path(app.profile.client_id)
     );
     match end {
         CredentialEnd::Never => findings.fine(about, format!("The {kind} does not end.")),
         CredentialEnd::Unseen(reason) => {
-            findings.unseen(about, format!("Nobody tells when the {kind} ends: {}.", readable(&reason)), why, remedy);
+            findings.unseen(about, format!("The end of the {kind} is unknown: {}.", readable(&reason)), why, remedy);
         }
         CredentialEnd::At(end, _) => {
             let when = timestamp::in_words(end, now);
@@ -225,7 +224,7 @@ async fn asked_for(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registr
                 findings.wrong(
                     about,
                     format!("Microsoft will ask for {name} ({resource}, {kind}), which consent.toml forbids."),
-                    "Whoever approves grants it, and every approval is `granted_in_excess`.",
+                    "Each approval grants it, so each approval is `granted_in_excess`.",
                     format!("{path} → API permissions: remove {name}; or take it out of forbidden."),
                 );
             }
@@ -286,7 +285,7 @@ async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registra
             never_asked += 1;
             let (severity, why) = match permission.need {
                 Need::Required => (FindingSeverity::Wrong, "It is never granted: every approval stays `granted_in_part`."),
-                Need::Optional | Need::Forbidden => (FindingSeverity::Warning, "Your page tells of something that Microsoft's does not."),
+                Need::Optional | Need::Forbidden => (FindingSeverity::Warning, "Your page names something that Microsoft's does not."),
             };
             let (name, kind) = (&permission.value, permission.kind.name());
             let flag = if permission.kind == PermissionKind::Application { "Role" } else { "Scope" };
@@ -302,7 +301,7 @@ async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registra
         return findings.unseen(
             about,
             format!(
-                "Whether Microsoft will ask for {} is not known: the registration lists ids, and nobody told this one.",
+                "Whether Microsoft will ask for {} is not known: the registration lists ids, and no source names this one.",
                 unknown.join(", ")
             ),
             "What is required and not asked for is never granted: every approval stays `granted_in_part`.",

@@ -54,7 +54,7 @@ pub(super) async fn prove(
             Owner::Operator | Owner::AppOwner => findings.warning(
                 about,
                 what,
-                "What is not seen cannot be told to the customer.",
+                "The customer's page cannot show what the verifier does not see.",
                 "Look at the other findings about this app; docs/outcomes.md tells what each outcome means.",
             ),
         }

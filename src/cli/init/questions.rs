@@ -282,10 +282,10 @@ pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Answers, S
     let Collector { missing, wrong, .. } = collector;
     let mut said = Vec::new();
     if !missing.is_empty() {
-        said.push(format!("Nobody can be asked here (no terminal), and these are missing:\n  {}", missing.join("\n  ")));
+        said.push(format!("There is no terminal to ask at, and these are missing:\n  {}", missing.join("\n  ")));
     }
     if !wrong.is_empty() {
-        said.push(format!("These cannot stand in consent.toml:\n{}", wrong.join("\n")));
+        said.push(format!("consent.toml cannot have these:\n{}", wrong.join("\n")));
     }
     match (keys, credential) {
         (Some(keys), Some(credential)) if said.is_empty() => Ok(Answers { texts, keys, credential_key, credential, permissions, more }),

@@ -95,7 +95,7 @@ impl InspectReport {
             Genuine::Yes => {}
             Genuine::No(why) => remarks.push(format!("NOT GENUINE: {why}.")),
             Genuine::NotChecked => {
-                remarks.push("NOT CHECKED: anyone can write this. Only with the key can it be told from a forgery.".into())
+                remarks.push("NOT CHECKED: anyone can write this. Only the key can show whether it is a forgery.".into())
             }
         }
         if read.is_err() {
@@ -118,7 +118,7 @@ impl InspectReport {
         }
         if let Address::Callback { refused, .. } = &given.address {
             let says = if *refused { "a refusal" } else { "what came of it" };
-            remarks.push(format!("The address tells {says}, which nobody signed: a claim, and no proof."));
+            remarks.push(format!("The address reports {says}. This part has no signature, so it proves nothing."));
         }
         match &given.address {
             Address::Microsoft { .. } if given.escaped => remarks.push(

@@ -62,7 +62,7 @@ impl PreviousRun {
             }
             Ok(Some(rows)) if rows.header == *layout.names() => Some(PartialTable { rows, name, number: 1 }),
             Ok(Some(_)) => {
-                let what = "has other columns than this run would write. Repeat the command of then, or delete that file and begin anew";
+                let what = "has other columns than this run would write. Repeat the earlier command, or delete that file and start again";
                 return Err(usage(format!("{name} {what}")));
             }
             Err(error) => return Err(failed(format!("{name}: {error}"))),

@@ -120,7 +120,7 @@ impl Summary {
         if self.is_stale() {
             let rows = &self.stale;
             lines.push(format!(
-                "Not looked at anew, since the customers came through a pipe: {rows}. Run the same command with --resume for that."
+                "Not checked again, because the customers came through a pipe: {rows}. Run the same command with --resume to check them."
             ));
         }
         if self.without.count > 0 && to.is_some() {

@@ -39,7 +39,7 @@ impl Locale {
 impl FromStr for Locale {
     type Err = UnknownLanguage;
 
-    /// Reads a language tag (BCP 47), or one with an underscore as in `de_AT`. A language of ours is enough for each of its regions.
+    /// Reads a language tag (BCP 47), or one with an underscore as in `de_AT`. Each region of a known language gets that language.
     fn from_str(tag: &str) -> Result<Self, UnknownLanguage> {
         let available = convert_vec_str_to_langids_lossy(MAILS.iter().map(Catalogue::language));
         let asked = convert_vec_str_to_langids_lossy([tag.trim()]);

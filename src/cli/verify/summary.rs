@@ -24,7 +24,7 @@ pub(super) struct Category<'t> {
 /// The sentence of an outcome, the owner of the next step, and the tone.
 pub(super) fn meaning(outcome: &str) -> (&'static str, Owner, Tone) {
     let Some(standing) = TenantStatus::named(outcome) else {
-        return ("The row is wrong: nobody was asked about it.", Owner::Operator, Tone::Ours);
+        return ("The row is wrong, so no tenant was asked.", Owner::Operator, Tone::Ours);
     };
     let tone = match standing.turn() {
         Owner::Nobody => Tone::Good,

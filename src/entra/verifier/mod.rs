@@ -422,7 +422,7 @@ impl Verifier {
                 tenant.id = %request.tenant,
                 app.id = %request.profile.id,
                 app.client_id = %app.client,
-                "our own side stands in the way of a look, and so of looks at every tenant"
+                "our own settings prevent the check, and so the check of every tenant"
             );
         }
         check

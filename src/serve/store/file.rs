@@ -164,9 +164,9 @@ fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
     match tables() {
         Ok(Some(SCHEMA)) => Ok(()),
         Ok(Some(_)) => Err(StoreError::Later(shown(path))),
-        Ok(None) => Err(StoreError::foreign(path, "it is somebody else's database")),
+        Ok(None) => Err(StoreError::foreign(path, "it is a database of another program")),
         Err(redb::Error::TableTypeMismatch { table, .. }) => {
-            Err(StoreError::foreign(path, &format!("its table {table} is somebody else's")))
+            Err(StoreError::foreign(path, &format!("its table {table} is of another program")))
         }
         Err(error) => Err(StoreError::of(path, error)),
     }

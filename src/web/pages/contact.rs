@@ -51,7 +51,7 @@ pub(super) fn mail_about_policy(page: &ResultPage<'_>) -> String {
     mailto("", &[(&subject, &format!("{request}\r\n{facts}")), (&subject, &request)]).unwrap_or_else(|| "mailto:".to_owned())
 }
 
-/// What helps the receiver of a mail to find the cause, without an address of ours and without a token.
+/// The facts that help the receiver of a mail to find the cause. They contain no address of this service and no token.
 fn facts(page: &ResultPage<'_>) -> String {
     let time = page.looked_at.or(page.came_back_at).and_then(Moment::of).map(|time| time.machine);
     let lines = [

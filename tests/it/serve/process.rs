@@ -179,7 +179,7 @@ async fn the_next_process_processes_an_order_on_disk() {
     keep(&test, Queue::Deliveries, "transition-1", "{}").await;
     let served = Served::start(&test, &[]);
     assert!(served.told().contains("0 orders wait"), "{}", served.told());
-    assert!(served.told().contains("no other system is told of outcomes. 1 events of earlier wait"), "{}", served.told());
+    assert!(served.told().contains("no other system gets the outcomes. 1 events of earlier wait"), "{}", served.told());
 }
 
 #[tokio::test]

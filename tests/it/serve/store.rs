@@ -260,7 +260,7 @@ async fn a_foreign_database_is_never_written() {
         write.commit().unwrap();
         drop(database);
         let error = Store::open(&folder.store()).await.unwrap_err().to_string();
-        assert!(error.contains("somebody else's"), "{error}");
+        assert!(error.contains("of another program"), "{error}");
         let database = redb::Database::open(folder.store()).unwrap();
         let tables = redb::ReadableDatabase::begin_read(&database).unwrap().list_tables().unwrap().count();
         assert_eq!(tables, 1);

@@ -112,7 +112,7 @@ async fn a_thief_of_the_ticket_key_signs_nothing_after_a_revocation() {
     assert_eq!(rejections(&served)[1..], [(json!("k1"), json!("ticket_revoked_key")), (json!("k1"), json!("ticket_revoked_key"))]);
 
     let again = std::fs::read_to_string(test.file("links.again.csv")).unwrap();
-    assert_eq!(again, "tenant;label;Account\ncontoso.example;Contoso;7\nfabrikam.example;Fabrikam;8\n");
+    assert_eq!(again, "\u{feff}tenant;label;Account\ncontoso.example;Contoso;7\nfabrikam.example;Fabrikam;8\n");
     told(&test, &["link", "--app", "mail-backup", "--from", "links.again.csv", "--to", "new.csv"]);
     let links = std::fs::read_to_string(test.file("new.csv")).unwrap();
     let new = links.split(';').find(|cell| cell.starts_with("https://")).unwrap();

@@ -132,7 +132,7 @@ fn az_gives_a_token_for_each_tenant_and_its_error_is_shown() {
     assert_eq!(
         rows[2]["problem"],
         format!(
-            "az: AADSTS50020: User account 'tech' does not exist in tenant. Sign in with `az login --tenant {}`, as somebody who may read that directory",
+            "az: AADSTS50020: User account 'tech' does not exist in tenant. Sign in with `az login --tenant {}`, with an account that may read that directory",
             demo::FABRIKAM
         )
     );

@@ -87,12 +87,12 @@ fn open_claims_are_concluded_and_final_outcomes_are_kept() {
     ];
     assert_eq!(rows, expected.map(|(label, before, outcome)| (label.to_owned(), before.to_owned(), outcome.to_owned())));
     insta::assert_snapshot!(told(&output), @r#"
-    22 lines: 16 of claims and outcomes, 1 other records, 5 that are no records of ours.
+    22 lines: 16 of claims and outcomes, 1 other records, 5 that are not records of this program.
     6 claims want a look, in 6 tenants and apps. 3 have their last word.
            3  granted
            1  declined
            1  not_found
-           1  not_asked           The row is wrong: nobody was asked about it.
+           1  not_asked           The row is wrong, so no tenant was asked.
            6  rows, each accounted for
     "#);
 }
@@ -132,7 +132,7 @@ fn a_line_whose_texts_could_steer_a_terminal_is_none_of_ours() {
     let output = lab.run(&["verify", "--from-records", "records.jsonl"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert!(
-        told(&output).starts_with("5 lines: 1 of claims and outcomes, 0 other records, 4 that are no records of ours."),
+        told(&output).starts_with("5 lines: 1 of claims and outcomes, 0 other records, 4 that are not records of this program."),
         "{}",
         told(&output)
     );
