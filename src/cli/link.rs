@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(super) use self::csv_output::{LINK, STATUS, is_ours};
+pub(super) use self::csv_output::{LINK, PROBLEM, STATUS, TENANT_ID, is_ours};
 use self::job::Job;
 pub(super) use self::row::MADE;
 use super::complain;

@@ -16,8 +16,11 @@ mod output;
 mod practice;
 mod progress;
 mod read_ahead;
+mod record_lines;
+mod report;
 mod sandbox;
 mod serve;
+mod status;
 mod tenant;
 mod tenants;
 mod timestamp;
@@ -77,6 +80,8 @@ enum Command {
     Tenants(tenants::TenantsArgs),
     /// Ask Microsoft which approvals are there, in one tenant or many.
     Verify(verify::VerifyArgs),
+    /// Show how far each customer is: invited, seen, started, returned, confirmed.
+    Status(status::StatusArgs),
     /// Run the service on a machine of yours, without AWS.
     Serve(serve::ServeArgs),
     /// Make, rotate and list the keys that sign links.
@@ -96,7 +101,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Practise, without an account", &["demo", "sandbox"]),
     ("Set up", &["init", "doctor", "keys", "serve", "completions"]),
     ("Invite customers", &["tenants", "link"]),
-    ("Follow up", &["verify"]),
+    ("Follow up", &["status", "verify"]),
     ("Look at one thing", &["inspect", "tenant"]),
 ];
 
@@ -149,6 +154,7 @@ async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, Comman
         Command::Tenant(args) => tenant::run(config, &args).await,
         Command::Serve(args) => serve::run(installation(config).await?.config, &args).await,
         Command::Tenants(args) => tenants::run(&installation(config).await?, &args).await,
+        Command::Status(args) => status::run(&installation(config).await?, &args).await,
         Command::Keys(args) => keys::run(config, &args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Verify(args) => verify::run(&installation(config).await?, &args).await,

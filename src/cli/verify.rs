@@ -2,7 +2,7 @@
 
 mod engine;
 mod records;
-mod report;
+mod reported;
 mod results;
 mod row;
 mod subject;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt as _};
 
 use self::engine::Engine;
-use self::report::{About, Report};
+use self::reported::reported;
 use self::results::{PreviousRows, Results};
 use self::row::{Brief, ResultRow};
 use self::subject::{AppToCheck, Input, InputTenant};
@@ -27,6 +27,7 @@ use super::customers::{ColumnChoice, CustomerRow, CustomersOfFile, Reading, Tabl
 use super::exit::{CommandError, Exit, failed, usage};
 use super::output::{self, Format, Printer};
 use super::progress::RunProgress;
+use super::report::{self, About};
 use super::token_from::{Holder, TokenFrom};
 use super::{complain, is_read_enough, listed, read_ahead, verifiers_of};
 use crate::config::ConfiguredApp;
@@ -206,8 +207,14 @@ fn inputs<'s>(
     read: &'s Cell<u64>,
 ) -> Result<(Inputs<'s>, RunProgress), CommandError> {
     if let Some(tenant) = &args.tenant {
-        let subject =
-            InputTenant { row: 1, written: tenant.to_string().into(), tenant: Some(tenant.clone()), label: None, reference: None };
+        let subject = InputTenant {
+            row: 1,
+            written: tenant.to_string().into(),
+            tenant: Some(tenant.clone()),
+            label: None,
+            reference: None,
+            contact: None,
+        };
         Ok((stream::iter([Ok(Input { subject, asked: fresh(apps), problem: None })]).boxed_local(), RunProgress::new(None)))
     } else if let Some(path) = &args.from {
         let reading = Reading { choices: args.column.clone(), home: installation.config.site.home_tenant };
@@ -267,12 +274,12 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
             Ok(customer) => {
                 let label = customer.label.map(|label| label.as_str().into());
                 let reference = customer.reference.map(|reference| reference.as_str().into());
-                let written = customer.tenant.to_string().into();
-                (InputTenant { row, written, tenant: Some(customer.tenant), label, reference }, None)
+                let (written, contact) = (customer.tenant.to_string().into(), cell("contact"));
+                (InputTenant { row, written, tenant: Some(customer.tenant), label, reference, contact }, None)
             }
             Err(error) => {
                 let written = cell("tenant").unwrap_or_default();
-                (InputTenant { row, written, tenant: None, label: cell("label"), reference: None }, Some(error))
+                (InputTenant { row, written, tenant: None, label: cell("label"), reference: None, contact: cell("contact") }, Some(error))
             }
         };
         Ok(Input { subject, asked: fresh(&apps), problem })
@@ -316,6 +323,7 @@ fn of_records<'s>(
             tenant: Some(TenantName::Id(tenant)),
             label: open.label,
             reference: open.reference,
+            contact: None,
         };
         let app = apps.iter().copied().find(|app| app.profile.id == id);
         let problem = app.is_none().then(|| format!("consent.toml has no app `{id}` any more"));
@@ -333,7 +341,8 @@ fn of_records<'s>(
 struct ResultOutput {
     output: Output,
     done: PreviousRows,
-    report: Option<Report>,
+    /// The rows of the report.
+    report: Option<Vec<ResultRow>>,
     summary: OutcomeSummary,
 }
 
@@ -346,15 +355,18 @@ enum Output {
 
 impl ResultOutput {
     fn open(args: &VerifyArgs) -> Result<Self, CommandError> {
-        let begin = |path: &PathBuf| Report::begin(path).map_err(|error| failed(format!("{}: {error}", path.display())));
-        let mut report = args.report.as_ref().map(begin).transpose()?;
+        let mut report = args.report.as_ref().map(|_| Vec::new());
+        if let Some(path) = &args.report {
+            // A report that cannot be written must not cost a run.
+            crate::file::nameless(path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+        }
         let mut summary = OutcomeSummary::default();
         let mut done = PreviousRows::default();
         let output = match (&args.to, args.output.unwrap_or(Format::Table)) {
             (Some(path), _) if args.resume => {
                 let (results, previous) = Results::resume(path, |row| {
                     summary.add(&row);
-                    report.as_mut().map_or(Ok(()), |report| report.add(&row))
+                    report.iter_mut().for_each(|rows| rows.push(row.clone()));
                 })?;
                 done = previous;
                 Output::File(results)
@@ -368,9 +380,7 @@ impl ResultOutput {
 
     fn take(&mut self, row: ResultRow) -> io::Result<()> {
         self.summary.add(&row);
-        if let Some(report) = &mut self.report {
-            report.add(&row)?;
-        }
+        self.report.iter_mut().for_each(|rows| rows.push(row.clone()));
         match &mut self.output {
             Output::Table(rows) => rows.push(row),
             Output::Stream(printer) => printer.row(&row)?,
@@ -392,8 +402,8 @@ impl ResultOutput {
             Err(error) if !is_read_enough(&error) => return Err(failed(format!("the results cannot be written: {error}"))),
             Ok(()) | Err(_) => {}
         }
-        if let (Some(report), Some(path)) = (report, &args.report) {
-            report.finish(about, &summary).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+        if let (Some(rows), Some(path)) = (report, &args.report) {
+            report::write(path, about, &reported(rows)).map_err(|error| failed(format!("{}: {error}", path.display())))?;
             eprintln!("The report is in {}.", path.display());
         }
         if args.tenant.is_none() {

@@ -44,6 +44,8 @@ pub(crate) use self::permissions::{lacks_id, resource_of};
 pub use self::problem::ConfigError;
 pub(crate) use self::problem::Problem;
 pub(crate) use self::reader::closest_or;
+#[cfg(feature = "cli")]
+pub(crate) use self::reader::parse_duration;
 use self::reader::{Reader, Section};
 pub use self::source::ConfigSource;
 pub(crate) use self::webhook::WebhookConfig;

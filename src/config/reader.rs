@@ -329,7 +329,8 @@ pub(super) fn long_address(text: &str) -> Result<Url, ValueFault> {
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads a duration such as `90s`, `15m`, `2h` or `30d`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let (_, seconds) = *UNITS.iter().find(|(unit, _)| text.ends_with(*unit))?;
     let digits = text.get(..text.len() - 1)?;
     // `u64::from_str` would accept a plus sign.

@@ -50,6 +50,7 @@ mod serve;
 #[cfg(target_os = "linux")]
 mod soak;
 mod stack;
+mod status_command;
 mod support;
 mod tables;
 mod template;

@@ -10,12 +10,12 @@ use crate::cli::exit::{CommandError, usage};
 use crate::cli::timestamp::exact;
 
 /// Our columns.
-pub(super) const TENANT_ID: &str = "tenant_id";
+pub(in crate::cli) const TENANT_ID: &str = "tenant_id";
 pub(in crate::cli) const LINK: &str = "link";
 const LINK_ID: &str = "link_id";
 const EXPIRES: &str = "expires";
 pub(in crate::cli) const STATUS: &str = "status";
-const PROBLEM: &str = "problem";
+pub(in crate::cli) const PROBLEM: &str = "problem";
 const MAIL_SUBJECT: &str = "mail_subject";
 const MAIL_TEXT: &str = "mail_text";
 const OURS: [&str; 6] = [TENANT_ID, LINK, LINK_ID, EXPIRES, STATUS, PROBLEM];

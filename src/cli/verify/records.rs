@@ -1,23 +1,15 @@
 //! Finds the claims in the records that need another check: those without a conclusion, and those whose last outcome is not final.
-//!
-//! Records are lines of JSON. There may be other lines between them: a service's log, or an incomplete line. The reader counts and skips
-//! lines that are not our records, or that name no ticket.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead};
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::subject::Remembered;
-use crate::consent::{Claim, Label, Outcome, ProfileId, Reference, TenantId, TokenId};
-use crate::record::{ClaimLine, OutcomeLine, SCHEMA};
-
-/// Longest line that is read, in bytes. A record has at most 8 KiB, and the rest of a longer line is skipped.
-const LONGEST_LINE: u64 = 64 * 1024;
+use crate::cli::record_lines::{ReadRecord, for_each_line};
+use crate::consent::{Claim, Outcome, ProfileId, TenantId, TokenId};
 
 /// The number of lines of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,23 +48,6 @@ pub(super) struct OpenClaims {
     pub(super) counts: Counts,
 }
 
-#[derive(Deserialize)]
-struct ReadRecord {
-    schema: Box<str>,
-    /// The kind of record. A later version may have kinds that this version does not know.
-    event: Value,
-    #[serde(with = "time::serde::rfc3339")]
-    at: OffsetDateTime,
-    ticket: Option<TokenId>,
-    tenant: Option<TenantId>,
-    app: Option<ProfileId>,
-    // A line with a label or reference of another form is not our record. The types keep foreign text from controlling a terminal.
-    label: Option<Label>,
-    reference: Option<Reference>,
-    claim: Option<ClaimLine>,
-    outcome: Option<OutcomeLine>,
-}
-
 /// The known state of one ticket.
 #[derive(Debug)]
 struct TicketState {
@@ -107,23 +82,16 @@ fn is_open(outcome: Outcome, age: Duration) -> bool {
 pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<OpenClaims> {
     let mut opened = OpenClaims::default();
     let mut tickets: HashMap<TokenId, TicketState> = HashMap::new();
-    let mut source = source;
-    let mut number = 0;
-    let mut line = Vec::new();
-    while next_line(&mut source, &mut line)? {
-        number += 1;
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
+    for_each_line(source, |number, record| {
         opened.counts.lines += 1;
-        match parse(&line) {
+        match record {
             None => opened.counts.foreign += 1,
             Some(record) => match take(&mut tickets, number, record) {
                 Some(()) => opened.counts.of_tickets += 1,
                 None => opened.counts.other += 1,
             },
         }
-    }
+    })?;
     for ticket in tickets.into_values() {
         let age = |claimed: &Claimed| Duration::try_from(now - claimed.at).unwrap_or_default();
         let outcome = ticket.concluded.map(|(_, outcome)| outcome);
@@ -150,23 +118,6 @@ pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<Open
         known.claims = claims;
     }
     Ok(opened)
-}
-
-/// Reads a line without its end into `line`, at most [`LONGEST_LINE`] bytes of it. `false` at the end.
-fn next_line(source: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    if source.by_ref().take(LONGEST_LINE).read_until(b'\n', line)? == 0 {
-        return Ok(false);
-    }
-    if line.last() != Some(&b'\n') {
-        source.skip_until(b'\n')?;
-    }
-    Ok(true)
-}
-
-fn parse(line: &[u8]) -> Option<ReadRecord> {
-    let record: ReadRecord = serde_json::from_slice(line).ok()?;
-    (&*record.schema == SCHEMA).then_some(record)
 }
 
 /// Takes a record. `None` for a record that says nothing about the state of a ticket.
@@ -207,7 +158,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::consent::{AadstsCode, Binding, ClaimedError, ErrorClass, Expectation, ExpectedTenant};
+    use crate::consent::{AadstsCode, Binding, ClaimedError, ErrorClass, Expectation, ExpectedTenant, Label, Reference};
     use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, InvitationLine, LinkLine, Record, TransitionId, VisitLine};
 
     #[test]

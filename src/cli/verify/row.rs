@@ -48,6 +48,8 @@ pub(super) struct ResultRow {
     pub(super) checked_at: Option<OffsetDateTime>,
     /// What prevented a check.
     pub(super) problem: Option<Box<str>>,
+    /// The person to write to.
+    pub(super) contact: Option<Box<str>>,
 }
 
 impl ResultRow {
@@ -58,6 +60,7 @@ impl ResultRow {
             tenant: subject.written.clone(),
             label: subject.label.clone(),
             reference: subject.reference.clone(),
+            contact: subject.contact.clone(),
             app: target.id.as_str().into(),
             outcome: NOT_ASKED.into(),
             before: target.claim.as_ref().and_then(|claim| claim.before).map(|before| before.name().into()),
@@ -122,6 +125,7 @@ impl ResultRow {
             forbidden: list("forbidden"),
             checked_at: OffsetDateTime::parse(cell("checked_at"), &time::format_description::well_known::Rfc3339).ok(),
             problem: text("problem"),
+            contact: text("contact"),
         })
     }
 }
@@ -153,6 +157,7 @@ impl PrintedRow for ResultRow {
         ("forbidden", |row| row.forbidden.join(BETWEEN)),
         ("checked_at", |row| row.checked_at.map(exact).unwrap_or_default()),
         ("problem", |row| text(&row.problem)),
+        ("contact", |row| text(&row.contact)),
     ];
 }
 

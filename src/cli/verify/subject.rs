@@ -21,6 +21,8 @@ pub(super) struct InputTenant {
     /// The operator's name for the tenant.
     pub(super) label: Option<Box<str>>,
     pub(super) reference: Option<Box<str>>,
+    /// The person to write to.
+    pub(super) contact: Option<Box<str>>,
 }
 
 /// An app to check in a tenant.

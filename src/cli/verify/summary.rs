@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::row::{NOT_ASKED, ResultRow};
+use crate::cli::report::tone;
 use crate::consent::outcome::Tone;
 use crate::consent::{Owner, TenantStatus};
 
@@ -26,14 +27,7 @@ pub(super) fn meaning(outcome: &str) -> (&'static str, Owner, Tone) {
     let Some(standing) = TenantStatus::named(outcome) else {
         return ("The row is wrong, so no tenant was asked.", Owner::Operator, Tone::Ours);
     };
-    let tone = match standing.turn() {
-        Owner::Nobody => Tone::Good,
-        _ if standing.was_seen() => Tone::Partly,
-        Owner::Visitor | Owner::Admin | Owner::Organisation => Tone::Act,
-        Owner::Operator | Owner::AppOwner => Tone::Ours,
-        Owner::Microsoft => Tone::Wait,
-    };
-    (standing.line(), standing.turn(), tone)
+    (standing.line(), standing.turn(), tone(standing))
 }
 
 impl OutcomeSummary {

@@ -1,0 +1,180 @@
+//! Where `status`, `remind` and `renew` learn the state of approvals: tables of this program, records, and the store of `serve`.
+
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use url::Url;
+
+use super::board::{Board, Step, TrackedCustomer, TrackedLink};
+use crate::cli::customers::{CustomerRow, CustomersOfFile};
+use crate::cli::exit::{CommandError, failed, usage};
+use crate::cli::link::{LINK, PROBLEM, TENANT_ID};
+use crate::cli::record_lines::for_each_line;
+use crate::config::parse_duration;
+use crate::consent::{DisplayText, ExpectedTenant, ProfileId, TenantId, TenantStatus};
+use crate::env::moment;
+use crate::installation::Installation;
+use crate::token::Subject;
+use crate::token::unchecked::{Said, Unchecked};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SourceArgs {
+    /// A table that `link`, `verify`, `status` or `renew` wrote. Several times for several tables.
+    #[arg(long, value_name = "FILE", required = true)]
+    from: Vec<PathBuf>,
+    /// Records, one JSON object a line; - is standard input. Several times for several files.
+    #[arg(long, value_name = "FILE")]
+    records: Vec<PathBuf>,
+    /// Read the records from this log group of CloudWatch Logs. Several times for several groups.
+    #[arg(long, value_name = "NAME")]
+    log_group: Vec<String>,
+    /// How far back to read a log group.
+    #[arg(long, value_name = "DAYS", default_value = "90d", value_parser = span)]
+    since: Duration,
+    /// Read the last outcomes from the store of `serve`.
+    #[arg(long)]
+    store: bool,
+}
+
+/// The number of lines of each kind.
+#[derive(Debug, Default)]
+struct LineCounts {
+    lines: u64,
+    known: u64,
+    foreign: u64,
+}
+
+/// Reads a span such as `7d` or `12h`.
+///
+/// # Errors
+/// The text for the command line.
+pub(in crate::cli) fn span(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a number and a unit: 7d, 12h or 90m".to_owned())
+}
+
+impl SourceArgs {
+    /// Reads all sources.
+    ///
+    /// # Errors
+    /// [`CommandError`] of the first source that cannot be read.
+    #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+    pub(in crate::cli) async fn read(&self, installation: &Installation) -> Result<Board, CommandError> {
+        let mut board = Board::default();
+        for path in &self.from {
+            read_table(&mut board, path, installation)?;
+        }
+        let mut counts = LineCounts::default();
+        for path in &self.records {
+            let read = if path.as_os_str() == "-" {
+                read_records(&mut board, io::stdin().lock(), &mut counts)
+            } else {
+                std::fs::File::open(path).and_then(|file| read_records(&mut board, BufReader::new(file), &mut counts))
+            };
+            read.map_err(|error| failed(format!("{}: {error}", path.display())))?;
+        }
+        if counts.lines > 0 {
+            let LineCounts { lines, known, foreign } = counts;
+            let other = lines - known - foreign;
+            eprintln!("{lines} lines: {known} records of these customers, {other} other records, {foreign} that are no records of ours.");
+        }
+        Ok(board)
+    }
+}
+
+fn read_records(board: &mut Board, source: impl io::BufRead, counts: &mut LineCounts) -> io::Result<()> {
+    for_each_line(source, |_, record| {
+        counts.lines += 1;
+        match record {
+            None => counts.foreign += 1,
+            Some(record) => counts.known += u64::from(board.take(&record)),
+        }
+    })
+}
+
+/// Reads a link of a table. Its signature does not matter here: nothing is sent to it.
+fn read_link(address: &str, installation: &Installation) -> Option<(TenantId, TrackedLink)> {
+    let url = Url::parse(address).ok()?;
+    let state = url.query_pairs().find(|(name, _)| name == "state").map(|(_, state)| state.into_owned());
+    let token = state.as_deref().or_else(|| url.path_segments()?.next_back())?;
+    let read = Unchecked::read(token).ok()?;
+    let (subject, tenant, is_direct) = match read.said {
+        Said::Invitation(invitation) => (invitation.subject, invitation.tenant, false),
+        Said::Ticket(ticket) => (Subject::App(ticket.expectation.app), ticket.expectation.tenant, true),
+        Said::Receipt(_) | Said::Order(_) => return None,
+    };
+    let ExpectedTenant::Tenant(tenant) = tenant else { return None };
+    let (id, issued_at, expires_at) = (read.id, moment(read.issued_at), moment(read.expires_at));
+    let is_revoked = installation.is_taken_back(&[id], read.issued_at);
+    Some((tenant, TrackedLink { id, address: address.into(), subject, is_direct, issued_at, expires_at, is_revoked }))
+}
+
+/// The apps of a link, in the order of their chain.
+pub(in crate::cli) fn apps_of(subject: &Subject, installation: &Installation) -> Vec<ProfileId> {
+    match subject {
+        Subject::App(app) => vec![app.clone()],
+        Subject::Chain(id) => installation.config.chain(id).map_or_else(|| vec![id.clone()], |chain| chain.steps.to_vec()),
+    }
+}
+
+fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Result<(), CommandError> {
+    let table = CustomersOfFile::open_written(path).map_err(usage)?;
+    let columns = table.columns().clone();
+    let cell = |name: &str, cells: &csv::StringRecord| {
+        let cell = columns.position(name).and_then(|at| cells.get(at)).unwrap_or_default();
+        DisplayText::from_untrusted(cell.trim()).map(|text| Box::<str>::from(text.as_str()))
+    };
+    // Rows without a link are for the apps of the table's other rows.
+    let (mut without, mut apps_of_table) = (Vec::new(), Vec::<ProfileId>::new());
+    for row in table {
+        let CustomerRow { number, cells, .. } = row.map_err(failed)?;
+        let text = |name: &str| cell(name, &cells);
+        let link = columns.position(LINK).and_then(|at| cells.get(at)).and_then(|address| read_link(address, installation));
+        let tenant_id = link.as_ref().map(|(tenant, _)| *tenant);
+        let tenant_id = tenant_id.or_else(|| [TENANT_ID, "tenant"].into_iter().find_map(|name| TenantId::parse(&text(name)?).ok()));
+        let customer = board.customer(TrackedCustomer {
+            tenant: text("tenant").unwrap_or_else(|| format!("row {number} of {}", path.display()).into()),
+            tenant_id,
+            label: text("label").or_else(|| text("name")),
+            reference: text("reference"),
+            contact: text("contact"),
+            language: text("language"),
+            approvals: Vec::new(),
+        });
+        let app = text("app").and_then(|app| ProfileId::parse(&app).ok());
+        match link {
+            Some((_, link)) => {
+                let apps = app.clone().map_or_else(|| apps_of(&link.subject, installation), |app| vec![app]);
+                apps_of_table.extend(apps.iter().filter(|app| !apps_of_table.contains(app)).cloned().collect::<Vec<_>>());
+                board.link(customer, link, apps);
+            }
+            None if app.is_none() => without.push((customer, text(PROBLEM))),
+            None => {}
+        }
+        if let Some(approval) = app.and_then(|app| board.approval(customer, &app)) {
+            let at = |name| OffsetDateTime::parse(&text(name)?, &Rfc3339).ok();
+            let status = text("outcome").and_then(|outcome| TenantStatus::named(&outcome));
+            if let (Some(status), Some(at)) = (status, at("checked_at")) {
+                approval.conclude(status, at);
+            }
+            for step in [Step::Seen, Step::Started, Step::Returned] {
+                at(step.name()).into_iter().for_each(|at| approval.note(step, at));
+            }
+            approval.last_step = approval.last_step.max(at("last_step_at"));
+        }
+    }
+    if apps_of_table.is_empty() && !without.is_empty() {
+        let what = "has neither links nor outcomes. Give the table that `link --to` or `verify --to` wrote";
+        return Err(usage(format!("{} {what}", path.display())));
+    }
+    for (customer, problem) in without {
+        for app in &apps_of_table {
+            if let Some(approval) = board.approval(customer, app) {
+                approval.problem = problem.clone();
+            }
+        }
+    }
+    Ok(())
+}
