@@ -86,7 +86,7 @@ impl AwsClients {
         self.shared().await.region().map(AsRef::as_ref)
     }
 
-    async fn shared(&self) -> &SdkConfig {
+    pub(super) async fn shared(&self) -> &SdkConfig {
         let load = async || {
             // The SDK fetches credentials with the same limits, so that no provider can block a request.
             let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits.clone());

@@ -2,6 +2,8 @@
 
 mod clients;
 pub mod event_bridge;
+#[cfg(feature = "cli")]
+pub(crate) mod logs;
 mod outbox;
 pub mod secrets;
 pub mod sqs;

@@ -12,9 +12,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(super) use self::csv_output::{LINK, PROBLEM, STATUS, TENANT_ID, is_ours};
-use self::job::Job;
-pub(super) use self::row::MADE;
+pub(super) use self::csv_output::{EXPIRES, LINK, LINK_ID, MAIL_SUBJECT, MAIL_TEXT, PROBLEM, STATUS, TENANT_ID, is_ours};
+pub(super) use self::job::Job;
+pub(super) use self::row::{EXPIRED, MADE, REVOKED};
 use super::complain;
 use super::customers::ColumnChoice;
 use super::exit::{CommandError, Exit, failed, usage};
@@ -26,7 +26,7 @@ use crate::installation::Installation;
 use crate::token::Subject;
 
 /// Longest life of a link, in days.
-const MOST_DAYS: u64 = 180;
+pub(super) const MOST_DAYS: u64 = 180;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = include_str!("help/link.txt"))]

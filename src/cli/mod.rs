@@ -17,6 +17,8 @@ mod practice;
 mod progress;
 mod read_ahead;
 mod record_lines;
+mod remind;
+mod renew;
 mod report;
 mod sandbox;
 mod serve;
@@ -80,8 +82,12 @@ enum Command {
     Tenants(tenants::TenantsArgs),
     /// Ask Microsoft which approvals are there, in one tenant or many.
     Verify(verify::VerifyArgs),
-    /// Show how far each customer is: invited, seen, started, returned, confirmed.
+    /// Show how far each customer is, from invited to confirmed.
     Status(status::StatusArgs),
+    /// Write the mails again for customers who still have to approve.
+    Remind(remind::RemindArgs),
+    /// Replace links that end soon.
+    Renew(renew::RenewArgs),
     /// Run the service on a machine of yours, without AWS.
     Serve(serve::ServeArgs),
     /// Make, rotate and list the keys that sign links.
@@ -101,7 +107,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Practise, without an account", &["demo", "sandbox"]),
     ("Set up", &["init", "doctor", "keys", "serve", "completions"]),
     ("Invite customers", &["tenants", "link"]),
-    ("Follow up", &["status", "verify"]),
+    ("Follow up", &["status", "remind", "renew", "verify"]),
     ("Look at one thing", &["inspect", "tenant"]),
 ];
 
@@ -155,6 +161,8 @@ async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, Comman
         Command::Serve(args) => serve::run(installation(config).await?.config, &args).await,
         Command::Tenants(args) => tenants::run(&installation(config).await?, &args).await,
         Command::Status(args) => status::run(&installation(config).await?, &args).await,
+        Command::Remind(args) => remind::run(&installation(config).await?, &args).await,
+        Command::Renew(args) => renew::run(&installation(config).await?, &args).await,
         Command::Keys(args) => keys::run(config, &args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Verify(args) => verify::run(&installation(config).await?, &args).await,

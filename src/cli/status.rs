@@ -4,7 +4,7 @@ pub(super) mod board;
 mod row;
 pub(super) mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,19 +47,14 @@ pub(super) async fn run(installation: &Installation, args: &StatusArgs) -> Resul
     let board = args.sources.read(installation).await?;
     let now = installation.clock.now();
     let is_listed = |customer: &&TrackedCustomer| {
-        args.stale.is_none_or(|stale| customer.approvals.iter().any(|approval| is_stale(approval, stale, now)))
+        args.stale.is_none_or(|stale| customer.approvals.iter().any(|approval| approval.is_stale(stale, now)))
     };
     let listed: Vec<&TrackedCustomer> = board.customers.iter().filter(is_listed).collect();
     let rows: Vec<StatusRow> = listed.iter().flat_map(|customer| StatusRow::of(customer, now)).collect();
     let exit = if listed.iter().all(|customer| customer.is_complete()) { Exit::Done } else { Exit::Attention };
     if let Some(path) = &args.report {
-        let mut apps: Vec<&str> = Vec::new();
-        for approval in listed.iter().flat_map(|customer| &customer.approvals) {
-            let name = installation.config.app(&approval.app).map_or(approval.app.as_str(), |app| &app.profile.name);
-            if !apps.contains(&name) {
-                apps.push(name);
-            }
-        }
+        let apps: BTreeSet<&str> = listed.iter().flat_map(|customer| &customer.approvals).map(|approval| approval.app.as_str()).collect();
+        let apps: Vec<&str> = apps.into_iter().collect();
         let about = About { operator: &installation.config.site.operator, apps: &apps, at: now, is_stopped: false };
         let customers: Vec<_> = listed.iter().map(|customer| reported(customer, now)).collect();
         report::write(path, &about, &customers).map_err(|error| failed(format!("{}: {error}", path.display())))?;
@@ -80,12 +75,6 @@ pub(super) async fn run(installation: &Installation, args: &StatusArgs) -> Resul
         format => output::all(format, &rows, out),
     };
     printed(result, exit)
-}
-
-/// Whether the customer has to act, and has not acted for this time.
-pub(super) fn is_stale(approval: &TrackedApproval, stale: Duration, now: OffsetDateTime) -> bool {
-    let (owner, ..) = approval.turn(now);
-    owner.for_operator() == "customer" && approval.last_step.is_some_and(|at| now - at >= stale)
 }
 
 /// The customers by whose move it is, and the approvals by the steps that they have reached.

@@ -29,6 +29,7 @@ pub use self::file::StoreError;
 pub use self::orders::OrderWorker;
 pub(crate) use self::orders::message_id;
 pub use self::outbox::StoreOutbox;
+pub(crate) use self::salvage::last_statements;
 use self::turns::{Change, OpenedStore};
 use crate::outbox::Statement;
 

@@ -247,3 +247,187 @@ fn the_table_of_a_status_goes_on_where_older_records_are_gone() {
     assert_eq!(states(&told).into_keys().collect::<Vec<_>>(), ["Customer 0 mail-backup", "Customer 1 mail-backup"]);
     assert_eq!(terminal.run(&["status", "--from", "customers.csv"]).status, 2);
 }
+
+#[test]
+fn a_reminder_repeats_the_link_for_the_apps_that_are_missing() {
+    let terminal = terminal();
+    customers(&terminal, 5);
+    let table = terminal.read("customers.csv").replace("admin2@customer-2.example", "+49 89 1234");
+    terminal.write("customers.csv", &table);
+    link(&terminal, ["--chain", "onboarding"], "customers.csv", "links.csv");
+    let links = by(&terminal, "links.csv", "tenant");
+    let granted = |at: usize, app| line("concluded", -1, &tenant(at), Some(app), None).outcome("granted").text();
+    // 1 lacks an app; 3 has all of them; the link of 4 was changed in the table.
+    let records: String =
+        [granted(1, "reader"), granted(1, "apple"), granted(3, "reader"), granted(3, "mail-backup"), granted(3, "apple")].concat();
+    terminal.write("records.jsonl", &records);
+    let forged = &links[&tenant(4)]["link"];
+    let mut changed = forged.clone();
+    changed.replace_range(forged.len() - 3.., "AAA");
+    let elsewhere = terminal.read("links.csv").replace(forged, &changed);
+    terminal.write("links.csv", &elsewhere);
+
+    let sources = ["--from", "links.csv", "--records", "records.jsonl"];
+    let told = terminal.run(&[&["remind"], &sources[..]].concat());
+    assert_eq!(told.status, 3, "{told:?}");
+    assert!(told.err.contains("Customer 4: consent.toml has no app of this link, or the link is not genuine.\n"), "{}", told.err);
+    assert!(told.err.contains("Customer 2: the column contact has no mail address.\n"), "{}", told.err);
+    assert!(told.err.ends_with("\n3 mails.\n"), "{}", told.err);
+    let mails: Vec<&str> = told.out.split("To: ").skip(1).collect();
+    assert!(mails[0].starts_with("admin0@customer-0.example\nSubject: "), "{}", mails[0]);
+    assert!(mails[0].contains("  * Northwind Reader\n  * Northwind Mail Backup\n  * Apple"), "{}", mails[0]);
+    // The language of the row, one app, and the same link.
+    assert!(mails[1].contains("Guten Tag") && mails[1].contains("  * Northwind Mail Backup\n\n"), "{}", mails[1]);
+    for (mail, at) in mails.iter().zip([0, 1, 2]) {
+        assert!(mail.contains(&format!("\n{}\n", links[&tenant(at)]["link"])), "{mail}");
+    }
+
+    // The table of the status says the same, and each mail is a draft.
+    terminal.run(&[&["status", "--to", "status.csv"], &sources[..]].concat());
+    let told = terminal.run(&["remind", "--from", "status.csv", "--to", "reminders"]);
+    assert_eq!((told.status, told.out.as_str()), (3, ""), "{told:?}");
+    assert!(told.err.ends_with("3 mails are in reminders.\n"), "{}", told.err);
+    let draft = terminal.read("reminders/row-2.eml");
+    assert!(draft.contains("To: <admin1@customer-1.example>") && draft.contains("X-Unsent: 1"), "{draft}");
+    assert_eq!(terminal.run(&["remind", "--from", "status.csv", "--to", "reminders"]).status, 1, "the folder exists");
+    // Customers who were invited just now are not stale.
+    let told = terminal.run(&["remind", "--from", "status.csv", "--stale", "1d"]);
+    assert_eq!((told.status, told.out.as_str(), told.err.lines().last()), (0, "", Some("0 mails.")), "{told:?}");
+}
+
+#[test]
+fn links_that_end_soon_are_replaced_and_old_ones_listed() {
+    let terminal = terminal();
+    terminal.write(
+        "customers.csv",
+        &format!("tenant;label;manager\n{};=Customer 0;Nora\n{};Customer 1;Noah\n{};Customer 2;x\n", tenant(0), tenant(1), tenant(2)),
+    );
+    let made = ["link", "--app", "mail-backup", "--from", "customers.csv", "--to", "links.csv", "--offline", "--mail", "--days", "5"];
+    assert_eq!(terminal.run(&made).status, 0);
+    let text = terminal.read("links.csv");
+    let cells = |text: &str| -> Vec<Vec<String>> {
+        let mut reader =
+            csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+    };
+    let before = cells(&text);
+    let place = |name: &str| before[0].iter().position(|column| column == name).unwrap();
+    let id = |table: &[Vec<String>], row: usize| table[row][place("link_id")].clone();
+    terminal.write("config.toml", "");
+    terminal.write("consent.toml", &config(&format!("[links]\nrevoked = [\"{}\"]\n", id(&before, 3))));
+    let granted = line("concluded", -1, &tenant(1), Some("mail-backup"), None).outcome("granted").text();
+
+    // Nothing ends within 3 days.
+    let renew = |within: &str, to: &str| {
+        let arguments = ["renew", "--from", "links.csv", "--records", "-", "--within", within, "--to", to];
+        terminal.run_with(&arguments, &granted)
+    };
+    let told = renew("3d", "same.csv");
+    assert_eq!((told.status, told.out.as_str()), (0, ""), "{told:?}");
+    assert_eq!(cells(&terminal.read("same.csv")), before);
+
+    let told = renew("7d", "renewed.csv");
+    assert_eq!(told.status, 0, "{told:?}");
+    assert_eq!(told.out, format!("revoked = [\"{}\", \"{}\"]\n", id(&before, 3), id(&before, 1)));
+    let after = cells(&terminal.read("renewed.csv"));
+    assert_eq!((&after[0], &after[2], &after[3]), (&before[0], &before[2], &before[3]), "granted and revoked ones stay");
+    assert_ne!(id(&after, 1), id(&before, 1));
+    assert_eq!((after[1][place("manager")].as_str(), after[1][place("label")].as_str()), ("Nora", "'=Customer 0"));
+    assert_eq!(after[1][place("problem")], format!("replaces {}", id(&before, 1)));
+    assert_eq!(after[1][place("mail_text")], "");
+    assert_eq!(renew("7d", "renewed.csv").status, 2, "an existing table stays");
+
+    // A record of the old link is about the same approval, and the reminder has the new link.
+    let seen = line("seen", -1, &tenant(0), Some("mail-backup"), Some(&id(&before, 1))).text();
+    let told = terminal.run_with(&["status", "--from", "renewed.csv", "--records", "-", "--json"], &(granted + &seen));
+    assert_eq!(rows(&told)[0]["step"], "seen", "{told:?}");
+    let told = terminal.run_with(&["remind", "--from", "links.csv", "--from", "renewed.csv"], "");
+    assert!(told.out.contains(&after[1][place("link")]) && !told.out.contains(&before[1][place("link")]), "{told:?}");
+    assert!(told.err.contains("1 customers have no link that works"), "{told:?}");
+}
+
+#[tokio::test]
+async fn records_are_read_from_a_log_group() {
+    use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Config, Credentials, Region};
+    use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+
+    let moto = crate::support::moto::Moto::start();
+    let mut terminal = terminal();
+    customers(&terminal, 3);
+    link(&terminal, ["--app", "mail-backup"], "customers.csv", "links.csv");
+    let client = aws_sdk_cloudwatchlogs::Client::from_conf(
+        Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&moto.url)
+            .build(),
+    );
+    let (group, stream) = ("entra-consent-records", "s");
+    client.create_log_group().log_group_name(group).send().await.unwrap();
+    client.create_log_stream().log_group_name(group).log_stream_name(stream).send().await.unwrap();
+    let event = |message: String, days: i64| {
+        let at = (OffsetDateTime::now_utc() - Duration::days(days)).unix_timestamp() * 1_000;
+        InputLogEvent::builder().message(message).timestamp(at).build().unwrap()
+    };
+    let of = |event, at: usize| line(event, 5, &tenant(at), Some("mail-backup"), Some(&tenant(at)));
+    let mut events = vec![event(of("started", 0).text(), 4), event("START RequestId: 1".to_owned(), 2)];
+    // More than a page.
+    events.extend((0..150).map(|_| event(of("seen", 1).text(), 1)));
+    events.push(event(of("concluded", 1).outcome("granted").text(), 0));
+    client.put_log_events().log_group_name(group).log_stream_name(stream).set_log_events(Some(events)).send().await.unwrap();
+
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", moto.url.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "eu-central-1"),
+    ] {
+        terminal.set(name, value);
+    }
+    let status = |arguments: &[&str]| terminal.run(&[&["status", "--from", "links.csv", "--json"], arguments].concat());
+    let told = status(&["--log-group", group, "--since", "3d"]);
+    let steps: Vec<_> = rows(&told).iter().map(|row| row["step"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(steps, ["invited", "confirmed", "invited"], "{told:?}");
+    assert!(
+        told.err.starts_with("151 lines: 151 records of these customers, 0 other records, 0 that are no records of ours.\n"),
+        "{told:?}"
+    );
+    assert_eq!(rows(&status(&["--log-group", group]))[0]["step"], "started");
+    let told = status(&["--log-group", "other"]);
+    assert_eq!((told.status, told.out.as_str()), (1, ""), "{told:?}");
+    assert!(told.err.contains("the log group other cannot be read: ResourceNotFoundException: "), "{told:?}");
+}
+
+#[test]
+fn the_store_of_a_running_service_is_read_and_stays_unchanged() {
+    let terminal = terminal();
+    customers(&terminal, 3);
+    link(&terminal, ["--app", "mail-backup"], "customers.csv", "links.csv");
+    let told = terminal.run(&["status", "--from", "links.csv", "--store"]);
+    assert_eq!((told.status, told.err.as_str()), (2, "error: consent.toml has no [store], so there is no store to read.\n"));
+    terminal.write("consent.toml", &config("[store]\npath = \"store.redb\"\n"));
+    let arguments = ["status", "--from", "links.csv", "--store", "--json"];
+    assert_eq!(terminal.run(&arguments).status, 1, "there is no file yet");
+    assert!(!terminal.path("store.redb").exists());
+
+    // The test has the file open, as `serve` does.
+    let database = redb::Database::create(terminal.path("store.redb")).unwrap();
+    let write = database.begin_write().unwrap();
+    let client = entra_sandbox::demo::APP;
+    let last = |outcome: &str| json!({"outcome": outcome, "since": 1, "as_of": ago(5).format(&Rfc3339).unwrap(), "callback_at": 1, "provisional": false, "event": "e"});
+    {
+        let mut table = write.open_table(redb::TableDefinition::<&str, &str>::new("statements")).unwrap();
+        table.insert(format!("{}/{client}", tenant(0)).as_str(), last("granted").to_string().as_str()).unwrap();
+        table.insert(format!("{}/{client}", tenant(1)).as_str(), last("declined").to_string().as_str()).unwrap();
+        table.insert(format!("{}/{client}", tenant(9)).as_str(), last("granted").to_string().as_str()).unwrap();
+        table.insert("nonsense", "{}").unwrap();
+    }
+    write.commit().unwrap();
+    let before = std::fs::read(terminal.path("store.redb")).unwrap();
+    let told = terminal.run(&arguments);
+    let outcomes: Vec<_> = rows(&told).iter().map(|row| row["outcome"].clone()).collect();
+    assert_eq!(outcomes, [json!("granted"), json!("declined"), Value::Null], "{told:?}");
+    assert_eq!(std::fs::read(terminal.path("store.redb")).unwrap(), before);
+    drop(database);
+}

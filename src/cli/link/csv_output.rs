@@ -12,12 +12,12 @@ use crate::cli::timestamp::exact;
 /// Our columns.
 pub(in crate::cli) const TENANT_ID: &str = "tenant_id";
 pub(in crate::cli) const LINK: &str = "link";
-const LINK_ID: &str = "link_id";
-const EXPIRES: &str = "expires";
+pub(in crate::cli) const LINK_ID: &str = "link_id";
+pub(in crate::cli) const EXPIRES: &str = "expires";
 pub(in crate::cli) const STATUS: &str = "status";
 pub(in crate::cli) const PROBLEM: &str = "problem";
-const MAIL_SUBJECT: &str = "mail_subject";
-const MAIL_TEXT: &str = "mail_text";
+pub(in crate::cli) const MAIL_SUBJECT: &str = "mail_subject";
+pub(in crate::cli) const MAIL_TEXT: &str = "mail_text";
 const OURS: [&str; 6] = [TENANT_ID, LINK, LINK_ID, EXPIRES, STATUS, PROBLEM];
 /// The columns of a table of results that are about the customer.
 const OF_CUSTOMER: [&str; 4] = ["tenant", "name", "label", "reference"];

@@ -15,18 +15,18 @@ use crate::installation::{Installation, NoLink, SignedLink};
 use crate::token::{Invitation, KeyRing, Subject, Ticket};
 
 /// The settings for the links of one run.
-pub(super) struct Job<'a> {
-    pub(super) installation: &'a Installation,
-    pub(super) keys: Arc<KeyRing>,
+pub(in crate::cli) struct Job<'a> {
+    pub(in crate::cli) installation: &'a Installation,
+    pub(in crate::cli) keys: Arc<KeyRing>,
     /// The app, or the first of the chain.
-    pub(super) app: &'a ConfiguredApp,
-    pub(super) subject: Subject,
-    pub(super) direct: bool,
-    pub(super) life: Duration,
+    pub(in crate::cli) app: &'a ConfiguredApp,
+    pub(in crate::cli) subject: Subject,
+    pub(in crate::cli) direct: bool,
+    pub(in crate::cli) life: Duration,
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn sign(
+    pub(in crate::cli) fn sign(
         &self,
         tenant: ExpectedTenant,
         label: Option<Label>,
@@ -88,7 +88,7 @@ impl<'a> Job<'a> {
         self.apps().map(|app| &*app.profile.name).collect()
     }
 
-    pub(super) fn mail<'m>(
+    pub(in crate::cli) fn mail<'m>(
         &self,
         apps: &'m [&'m str],
         link: &'m SignedLink<String>,

@@ -7,8 +7,8 @@ use crate::installation::SignedLink;
 /// The status of a row with a link.
 pub(in crate::cli) const MADE: &str = "made";
 /// The statuses of a row whose link no longer works.
-pub(super) const EXPIRED: &str = "expired";
-pub(super) const REVOKED: &str = "revoked";
+pub(in crate::cli) const EXPIRED: &str = "expired";
+pub(in crate::cli) const REVOKED: &str = "revoked";
 
 /// A row of the customers' table, with its state.
 pub(super) struct LinkRow {

@@ -40,6 +40,14 @@ impl MailFolder {
         Self(table.with_extension("mails"))
     }
 
+    /// A new folder at this path.
+    ///
+    /// # Errors
+    /// Those of the file system, and one for a folder that exists.
+    pub(in crate::cli) fn create(path: &Path) -> io::Result<Self> {
+        std::fs::create_dir(path).map(|()| Self(path.to_owned()))
+    }
+
     pub(in crate::cli) fn path(&self) -> &Path {
         &self.0
     }

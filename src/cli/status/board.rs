@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -12,7 +13,9 @@ use crate::cli::record_lines::ReadRecord;
 use crate::cli::report::tone;
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner, ProfileId, TenantId, TenantStatus, TokenId, named};
-use crate::token::Subject;
+use crate::env::moment;
+use crate::installation::SignedLink;
+use crate::token::{Invitation, Subject};
 
 named! {
     all
@@ -36,14 +39,23 @@ named! {
 /// A link of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) struct TrackedLink {
-    pub(in crate::cli) id: TokenId,
-    pub(in crate::cli) address: Box<str>,
-    pub(in crate::cli) subject: Subject,
+    pub(in crate::cli) signed: SignedLink<String>,
+    /// The content of the link. A direct link counts as an invitation to its app.
+    pub(in crate::cli) invitation: Invitation,
     /// A direct link leads to Microsoft, and has no page of ours.
     pub(in crate::cli) is_direct: bool,
-    pub(in crate::cli) issued_at: OffsetDateTime,
-    pub(in crate::cli) expires_at: OffsetDateTime,
     pub(in crate::cli) is_revoked: bool,
+}
+
+impl TrackedLink {
+    pub(in crate::cli) fn ends(&self) -> OffsetDateTime {
+        moment(self.signed.expires_at)
+    }
+
+    /// Whether a customer can use the link.
+    pub(in crate::cli) fn is_live(&self, now: OffsetDateTime) -> bool {
+        !self.is_revoked && now < self.ends()
+    }
 }
 
 /// The approval of one app.
@@ -54,10 +66,8 @@ pub(in crate::cli) struct TrackedApproval {
     pub(in crate::cli) link: Option<Rc<TrackedLink>>,
     /// Why there is no link.
     pub(in crate::cli) problem: Option<Box<str>>,
-    pub(in crate::cli) invited: Option<OffsetDateTime>,
-    pub(in crate::cli) seen: Option<OffsetDateTime>,
-    pub(in crate::cli) started: Option<OffsetDateTime>,
-    pub(in crate::cli) returned: Option<OffsetDateTime>,
+    /// When each step was first taken.
+    steps: [Option<OffsetDateTime>; Step::ALL.len()],
     /// The last outcome that says something about the approval, and when it was seen.
     pub(in crate::cli) outcome: Option<(TenantStatus, OffsetDateTime)>,
     /// The last step of the customer. A check by `verify` is none.
@@ -87,14 +97,6 @@ pub(in crate::cli) struct Board {
     by_link: HashMap<TokenId, (usize, Rc<[ProfileId]>)>,
 }
 
-fn later(known: &mut Option<OffsetDateTime>, at: OffsetDateTime) {
-    *known = (*known).max(Some(at));
-}
-
-fn earlier(known: &mut Option<OffsetDateTime>, at: OffsetDateTime) {
-    *known = Some(known.map_or(at, |known| known.min(at)));
-}
-
 /// Whether a status rests on no answer of Microsoft about the app. Such a status never replaces one that does.
 fn says_nothing(status: TenantStatus) -> bool {
     match status {
@@ -106,8 +108,7 @@ fn says_nothing(status: TenantStatus) -> bool {
 
 impl TrackedApproval {
     fn new(app: ProfileId) -> Self {
-        let (link, problem, outcome) = (None, None, None);
-        Self { app, link, problem, invited: None, seen: None, started: None, returned: None, outcome, last_step: None }
+        Self { app, link: None, problem: None, steps: [None; Step::ALL.len()], outcome: None, last_step: None }
     }
 
     pub(in crate::cli) fn conclude(&mut self, status: TenantStatus, at: OffsetDateTime) {
@@ -117,16 +118,16 @@ impl TrackedApproval {
         }
     }
 
-    /// Notes when a step was first taken.
     pub(in crate::cli) fn note(&mut self, step: Step, at: OffsetDateTime) {
-        match step {
-            Step::Invited => earlier(&mut self.invited, at),
-            Step::Seen => earlier(&mut self.seen, at),
-            Step::Started => earlier(&mut self.started, at),
-            Step::Returned => earlier(&mut self.returned, at),
-            Step::NotInvited | Step::Confirmed => {}
+        if let Some(known) = self.steps.get_mut(step as usize) {
+            *known = Some(known.map_or(at, |known| known.min(at)));
         }
-        later(&mut self.last_step, at);
+        self.last_step = self.last_step.max(Some(at));
+    }
+
+    /// When a step was first taken.
+    pub(in crate::cli) fn taken(&self, step: Step) -> Option<OffsetDateTime> {
+        self.steps.get(step as usize).copied().flatten()
     }
 
     pub(in crate::cli) fn status(&self) -> Option<TenantStatus> {
@@ -145,17 +146,16 @@ impl TrackedApproval {
 
     /// The furthest step. Without a record of an earlier step, a later one still counts.
     pub(in crate::cli) fn step(&self) -> Step {
-        let taken =
-            [(self.returned, Step::Returned), (self.started, Step::Started), (self.seen, Step::Seen), (self.invited, Step::Invited)];
         if !self.is_missing() {
             return Step::Confirmed;
         }
-        taken.into_iter().find(|(at, _)| at.is_some()).map_or(Step::NotInvited, |(_, step)| step)
+        Step::ALL.iter().rev().copied().find(|step| self.taken(*step).is_some()).unwrap_or(Step::NotInvited)
     }
 
-    /// Whether the customer can use the link.
-    pub(in crate::cli) fn has_live_link(&self, now: OffsetDateTime) -> bool {
-        self.link.as_ref().is_some_and(|link| !link.is_revoked && now < link.expires_at)
+    /// Whether the customer has to act, and has not acted for this time.
+    pub(in crate::cli) fn is_stale(&self, stale: Duration, now: OffsetDateTime) -> bool {
+        let (owner, ..) = self.turn(now);
+        owner.for_operator() == Owner::Admin.for_operator() && self.last_step.is_some_and(|at| now - at >= stale)
     }
 
     /// The party that has to act, with the reason in one sentence.
@@ -165,8 +165,10 @@ impl TrackedApproval {
         match self.status() {
             Some(status) if !is_customers => (turn, status.line(), tone(status)),
             _ if self.link.is_none() => (Owner::Operator, "The customer has no link. Make one with `link`.", Tone::Ours),
-            _ if !self.has_live_link(now) => (Owner::Operator, "The link has ended or was revoked. Make another with `renew`.", Tone::Ours),
-            Some(status) if status != TenantStatus::Absent || self.returned.is_some() => (turn, status.line(), tone(status)),
+            _ if self.link.as_ref().is_some_and(|link| !link.is_live(now)) => {
+                (Owner::Operator, "The link has ended or was revoked. Make another with `renew`.", Tone::Ours)
+            }
+            Some(status) if status != TenantStatus::Absent || self.taken(Step::Returned).is_some() => (turn, status.line(), tone(status)),
             _ => match self.step() {
                 Step::Returned => {
                     (Owner::Microsoft, "A browser came back, and no outcome is recorded. Run `verify --from-records`.", Tone::Wait)
@@ -206,10 +208,10 @@ impl Board {
         if let Some(known) = self.customers.get_mut(at) {
             known.tenant_id = known.tenant_id.or(row.tenant_id);
             let TrackedCustomer { label, reference, contact, language, .. } = row;
-            let fields = [(&mut known.label, label), (&mut known.reference, reference), (&mut known.contact, contact)];
-            for (known, new) in fields.into_iter().chain([(&mut known.language, language)]) {
-                *known = known.take().or(new);
-            }
+            known.label = known.label.take().or(label);
+            known.reference = known.reference.take().or(reference);
+            known.contact = known.contact.take().or(contact);
+            known.language = known.language.take().or(language);
         }
         at
     }
@@ -226,16 +228,31 @@ impl Board {
 
     /// Adds a link. The newest link of an approval is the one that a reminder repeats.
     pub(super) fn link(&mut self, customer: usize, link: TrackedLink, apps: Vec<ProfileId>) {
-        let link = Rc::new(link);
+        let (id, link) = (link.signed.id, Rc::new(link));
         for app in &apps {
             if let Some(approval) = self.approval(customer, app) {
-                approval.note(Step::Invited, link.issued_at);
-                if approval.link.as_ref().is_none_or(|known| known.issued_at <= link.issued_at) {
+                approval.note(Step::Invited, moment(link.invitation.issued_at));
+                if approval.link.as_ref().is_none_or(|known| known.invitation.issued_at <= link.invitation.issued_at) {
                     approval.link = Some(Rc::clone(&link));
                 }
             }
         }
-        self.by_link.insert(link.id, (customer, apps.into()));
+        self.by_link.insert(id, (customer, apps.into()));
+    }
+
+    /// Whether an app of a link is missing, and the customer has no newer link for it.
+    pub(in crate::cli) fn waits_for(&self, link: TokenId) -> bool {
+        let customer = self.by_link.get(&link).and_then(|(customer, _)| self.customers.get(*customer));
+        let waits =
+            |approval: &TrackedApproval| approval.is_missing() && approval.link.as_ref().is_some_and(|newest| newest.signed.id == link);
+        customer.is_some_and(|customer| customer.approvals.iter().any(waits))
+    }
+
+    /// Adds an outcome of a customer of the tables.
+    pub(super) fn conclude(&mut self, tenant: TenantId, app: &ProfileId, status: TenantStatus, at: OffsetDateTime) {
+        let customer = self.by_tenant.get(&tenant).and_then(|at| self.customers.get_mut(*at));
+        let approvals = customer.map(|customer| customer.approvals.as_mut_slice()).unwrap_or_default();
+        approvals.iter_mut().filter(|approval| approval.app == *app).for_each(|approval| approval.conclude(status, at));
     }
 
     /// Adds a record. Returns whether the record is about an approval of the tables.
@@ -257,7 +274,7 @@ impl Board {
         let is_meant = |approval: &TrackedApproval| match (&record.app, &apps, &record.chain, &approval.link) {
             (Some(app), ..) => approval.app == *app,
             (None, Some(apps), ..) => apps.contains(&approval.app),
-            (None, None, Some(chain), Some(link)) => link.subject == Subject::Chain(chain.clone()),
+            (None, None, Some(chain), Some(link)) => link.invitation.subject == Subject::Chain(chain.clone()),
             _ => false,
         };
         let approvals = self.customers.get_mut(customer).map(|customer| customer.approvals.as_mut_slice()).unwrap_or_default();
@@ -271,7 +288,7 @@ impl Board {
                 approval.conclude(TenantStatus::Outcome(outcome.after), record.at);
                 // The last check of the worker is no step of the customer.
                 if record.event != "settled" || outcome.after == Outcome::Granted {
-                    later(&mut approval.last_step, record.at);
+                    approval.last_step = approval.last_step.max(Some(record.at));
                 }
             }
         }

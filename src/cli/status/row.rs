@@ -3,50 +3,30 @@
 use std::io::{self, Write};
 
 use dialoguer::console::{Term, measure_text_width, truncate_str};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
 use super::board::{Step, TrackedApproval, TrackedCustomer};
+use crate::cli::link::{EXPIRED, MADE, REVOKED};
 use crate::cli::output::{Column, LINE, PrintedRow};
 use crate::cli::timestamp::{distance, exact};
-use crate::consent::{ProfileId, TenantId, TokenId};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct StatusRow {
-    tenant: Box<str>,
-    tenant_id: Option<TenantId>,
-    label: Option<Box<str>>,
-    reference: Option<Box<str>>,
-    contact: Option<Box<str>>,
-    language: Option<Box<str>>,
-    app: ProfileId,
-    /// [`Step::name`]
-    step: &'static str,
-    outcome: Option<&'static str>,
+    /// The customer, without its approvals.
+    customer: TrackedCustomer,
+    approval: TrackedApproval,
     who: &'static str,
     next: &'static str,
-    #[serde(with = "time::serde::rfc3339::option")]
-    last_step_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    invited: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    seen: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    started: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    returned: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    checked_at: Option<OffsetDateTime>,
-    link: Option<Box<str>>,
-    link_id: Option<TokenId>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    expires: Option<OffsetDateTime>,
     /// As in the table of `link`.
     status: &'static str,
-    problem: Option<Box<str>>,
-    /// The state for the terminal.
-    #[serde(skip)]
-    state: &'static str,
+}
+
+/// A member for each column, and `null` for an empty cell.
+impl Serialize for StatusRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Self::names().zip(self.cells().map(|cell| Some(cell).filter(|cell| !cell.is_empty()))))
+    }
 }
 
 impl TrackedApproval {
@@ -64,39 +44,20 @@ impl StatusRow {
     pub(super) fn of(customer: &TrackedCustomer, now: OffsetDateTime) -> Vec<Self> {
         let row = |approval: &TrackedApproval| {
             let (owner, next, _) = approval.turn(now);
-            let link = approval.link.as_deref();
-            Self {
-                tenant: customer.tenant.clone(),
-                tenant_id: customer.tenant_id,
-                label: customer.label.clone(),
-                reference: customer.reference.clone(),
-                contact: customer.contact.clone(),
-                language: customer.language.clone(),
-                app: approval.app.clone(),
-                step: approval.step().name(),
-                outcome: approval.status().map(|status| status.name()),
-                who: owner.for_operator(),
-                next,
-                last_step_at: approval.last_step,
-                invited: approval.invited,
-                seen: approval.seen,
-                started: approval.started,
-                returned: approval.returned,
-                checked_at: approval.outcome.map(|(_, at)| at),
-                link: link.map(|link| link.address.clone()),
-                link_id: link.map(|link| link.id),
-                expires: link.map(|link| link.expires_at),
-                status: match link {
-                    None => "",
-                    Some(link) if link.is_revoked => "revoked",
-                    Some(link) if link.expires_at <= now => "expired",
-                    Some(_) => "made",
-                },
-                problem: approval.problem.clone(),
-                state: approval.state(),
-            }
+            let status = match approval.link.as_deref() {
+                None => "",
+                Some(link) if link.is_revoked => REVOKED,
+                Some(link) if link.is_live(now) => MADE,
+                Some(_) => EXPIRED,
+            };
+            let customer = TrackedCustomer { approvals: Vec::new(), ..customer.clone() };
+            Self { customer, approval: approval.clone(), who: owner.for_operator(), next, status }
         };
         customer.approvals.iter().map(row).collect()
+    }
+
+    fn step(&self, step: Step) -> String {
+        time(self.approval.taken(step))
     }
 }
 
@@ -110,28 +71,28 @@ fn time(at: Option<OffsetDateTime>) -> String {
 
 impl PrintedRow for StatusRow {
     const COLUMNS: &'static [Column<Self>] = &[
-        ("tenant", |row| row.tenant.to_string()),
-        ("label", |row| text(&row.label)),
-        ("reference", |row| text(&row.reference)),
-        ("contact", |row| text(&row.contact)),
-        ("language", |row| text(&row.language)),
-        ("app", |row| row.app.to_string()),
-        ("step", |row| row.step.to_owned()),
-        ("outcome", |row| row.outcome.unwrap_or_default().to_owned()),
+        ("tenant", |row| row.customer.tenant.to_string()),
+        ("label", |row| text(&row.customer.label)),
+        ("reference", |row| text(&row.customer.reference)),
+        ("contact", |row| text(&row.customer.contact)),
+        ("language", |row| text(&row.customer.language)),
+        ("app", |row| row.approval.app.to_string()),
+        ("step", |row| row.approval.step().name().to_owned()),
+        ("outcome", |row| row.approval.status().map(|status| status.name().to_owned()).unwrap_or_default()),
         ("who", |row| row.who.to_owned()),
         ("next", |row| row.next.to_owned()),
-        ("last_step_at", |row| time(row.last_step_at)),
-        ("invited", |row| time(row.invited)),
-        ("seen", |row| time(row.seen)),
-        ("started", |row| time(row.started)),
-        ("returned", |row| time(row.returned)),
-        ("checked_at", |row| time(row.checked_at)),
-        ("tenant_id", |row| row.tenant_id.map(|id| id.to_string()).unwrap_or_default()),
-        ("link", |row| text(&row.link)),
-        ("link_id", |row| row.link_id.map(|id| id.to_string()).unwrap_or_default()),
-        ("expires", |row| time(row.expires)),
+        ("last_step_at", |row| time(row.approval.last_step)),
+        ("invited", |row| row.step(Step::Invited)),
+        ("seen", |row| row.step(Step::Seen)),
+        ("started", |row| row.step(Step::Started)),
+        ("returned", |row| row.step(Step::Returned)),
+        ("checked_at", |row| time(row.approval.outcome.map(|(_, at)| at))),
+        ("tenant_id", |row| row.customer.tenant_id.map(|id| id.to_string()).unwrap_or_default()),
+        ("link", |row| row.approval.link.as_ref().map(|link| link.signed.address.clone()).unwrap_or_default()),
+        ("link_id", |row| row.approval.link.as_ref().map(|link| link.signed.id.to_string()).unwrap_or_default()),
+        ("expires", |row| time(row.approval.link.as_ref().map(|link| link.ends()))),
         ("status", |row| row.status.to_owned()),
-        ("problem", |row| text(&row.problem)),
+        ("problem", |row| text(&row.approval.problem)),
     ];
 }
 
@@ -161,27 +122,23 @@ pub(super) fn write_table(rows: &[StatusRow], now: OffsetDateTime, mut out: impl
     line(["CUSTOMER", "APP", "STATE", "LAST STEP", "WHO", "CONTACT"])?;
     let mut before = None;
     // The apps of a chain often share their state.
-    let alike = |one: &StatusRow, other: &StatusRow| {
-        let key = |row: &StatusRow| (row.tenant_id, row.state, row.who, row.last_step_at);
-        one.tenant == other.tenant && key(one) == key(other)
-    };
-    for rows in rows.chunk_by(alike) {
-        let Some(row) = rows.first() else { continue };
-        let customer = (&row.tenant, row.tenant_id);
-        let is_next = before == Some(customer);
-        before = Some(customer);
-        let [called, contact] = [row.label.as_deref().unwrap_or(&row.tenant), row.contact.as_deref().unwrap_or_default()];
-        let [called, contact] = [called, contact].map(|text| if is_next { "" } else { text });
-        let more = rows.len() - 1;
-        let app = if more > 0 { format!("{} +{more}", truncate_str(row.app.as_str(), APP - 5, "…")) } else { row.app.to_string() };
-        let last = row.last_step_at.map(|at| distance(at, now).replace("minute", "min").replace("second", "sec")).unwrap_or_default();
-        let who = match row.who {
+    let key =
+        |row: &StatusRow| (row.customer.tenant.clone(), row.customer.tenant_id, row.approval.state(), row.who, row.approval.last_step);
+    for rows in rows.chunk_by(|one, other| key(one) == key(other)) {
+        let [StatusRow { customer, approval, who, .. }, more @ ..] = rows else { continue };
+        let is_next = before.replace((&customer.tenant, customer.tenant_id)) == Some((&customer.tenant, customer.tenant_id));
+        let [called, contact] =
+            [customer.called(), customer.contact.as_deref().unwrap_or_default()].map(|text| if is_next { "" } else { text });
+        let app = approval.app.as_str();
+        let app = if more.is_empty() { app.to_owned() } else { format!("{} +{}", truncate_str(app, APP - 5, "…"), more.len()) };
+        let last = approval.last_step.map(|at| distance(at, now).replace("minute", "min").replace("second", "sec")).unwrap_or_default();
+        let who = match *who {
             "operator" => "you",
             "nobody_yet" => "wait",
             "nobody" => "",
             who => who,
         };
-        line([called, &app, row.state, &last, who, contact])?;
+        line([called, &app, approval.state(), &last, who, contact])?;
     }
     out.flush()
 }

@@ -9,16 +9,18 @@ use time::format_description::well_known::Rfc3339;
 use url::Url;
 
 use super::board::{Board, Step, TrackedCustomer, TrackedLink};
-use crate::cli::customers::{CustomerRow, CustomersOfFile};
+use crate::aws::{AwsClients, logs};
+use crate::cli::customers::{CustomerRow, CustomersOfFile, Reading};
 use crate::cli::exit::{CommandError, failed, usage};
 use crate::cli::link::{LINK, PROBLEM, TENANT_ID};
-use crate::cli::record_lines::for_each_line;
+use crate::cli::record_lines::{ReadRecord, for_each_line};
 use crate::config::parse_duration;
-use crate::consent::{DisplayText, ExpectedTenant, ProfileId, TenantId, TenantStatus};
-use crate::env::moment;
-use crate::installation::Installation;
-use crate::token::Subject;
+use crate::consent::{DisplayText, Expectation, ExpectedTenant, ProfileId, TenantId, TenantStatus};
+use crate::env::Roots;
+use crate::installation::{Installation, SignedLink};
+use crate::serve::store::last_statements;
 use crate::token::unchecked::{Said, Unchecked};
+use crate::token::{Invitation, KeyRing, Subject, Ticket};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct SourceArgs {
@@ -56,6 +58,11 @@ pub(in crate::cli) fn span(text: &str) -> Result<Duration, String> {
 }
 
 impl SourceArgs {
+    /// The first table.
+    pub(in crate::cli) fn first(&self) -> &Path {
+        self.from.first().map_or(Path::new(""), |path| path)
+    }
+
     /// Reads all sources.
     ///
     /// # Errors
@@ -75,6 +82,25 @@ impl SourceArgs {
             };
             read.map_err(|error| failed(format!("{}: {error}", path.display())))?;
         }
+        if self.store {
+            let what = "consent.toml has no [store], so there is no store to read.";
+            let path = installation.config.store.as_ref().ok_or_else(|| usage(what))?;
+            for (subject, last) in last_statements(path).map_err(failed)? {
+                let of_app = |client: &str| installation.config.apps.iter().find(|app| app.profile.client_id.to_string() == client);
+                let Some((tenant, client)) = subject.split_once('/') else { continue };
+                if let (Ok(tenant), Some(app)) = (TenantId::parse(tenant), of_app(client)) {
+                    board.conclude(tenant, &app.profile.id, TenantStatus::Outcome(last.outcome), last.as_of);
+                }
+            }
+        }
+        let clients = AwsClients::at_a_terminal(Roots::Platform);
+        for group in &self.log_group {
+            let since = (installation.clock.now() - self.since).unix_timestamp().saturating_mul(1_000);
+            let read = logs::read(&clients, group, crate::record::SCHEMA, since, |line| {
+                take_line(&mut board, &mut counts, ReadRecord::parse(line.as_bytes()))
+            });
+            read.await.map_err(|error| failed(format!("the log group {group} cannot be read: {error}")))?;
+        }
         if counts.lines > 0 {
             let LineCounts { lines, known, foreign } = counts;
             let other = lines - known - foreign;
@@ -85,30 +111,43 @@ impl SourceArgs {
 }
 
 fn read_records(board: &mut Board, source: impl io::BufRead, counts: &mut LineCounts) -> io::Result<()> {
-    for_each_line(source, |_, record| {
-        counts.lines += 1;
-        match record {
-            None => counts.foreign += 1,
-            Some(record) => counts.known += u64::from(board.take(&record)),
-        }
-    })
+    for_each_line(source, |_, record| take_line(board, counts, record))
 }
 
-/// Reads a link of a table. Its signature does not matter here: nothing is sent to it.
-fn read_link(address: &str, installation: &Installation) -> Option<(TenantId, TrackedLink)> {
-    let url = Url::parse(address).ok()?;
-    let state = url.query_pairs().find(|(name, _)| name == "state").map(|(_, state)| state.into_owned());
-    let token = state.as_deref().or_else(|| url.path_segments()?.next_back())?;
-    let read = Unchecked::read(token).ok()?;
-    let (subject, tenant, is_direct) = match read.said {
-        Said::Invitation(invitation) => (invitation.subject, invitation.tenant, false),
-        Said::Ticket(ticket) => (Subject::App(ticket.expectation.app), ticket.expectation.tenant, true),
+fn take_line(board: &mut Board, counts: &mut LineCounts, record: Option<ReadRecord>) {
+    counts.lines += 1;
+    match record {
+        None => counts.foreign += 1,
+        Some(record) => counts.known += u64::from(board.take(&record)),
+    }
+}
+
+/// Reads a link of a table, without a check of its signature.
+pub(in crate::cli) fn read_link(address: &str, installation: &Installation) -> Option<TrackedLink> {
+    let token = token_of(address)?;
+    let Unchecked { id, issued_at, expires_at, said, .. } = Unchecked::read(&token).ok()?;
+    let (invitation, is_direct) = match said {
+        Said::Invitation(invitation) => (invitation, false),
+        Said::Ticket(Ticket { expectation: Expectation { app, tenant, label, reference, .. }, .. }) => {
+            (Invitation { id, issued_at, expires_at, subject: Subject::App(app), tenant, label, reference }, true)
+        }
         Said::Receipt(_) | Said::Order(_) => return None,
     };
-    let ExpectedTenant::Tenant(tenant) = tenant else { return None };
-    let (id, issued_at, expires_at) = (read.id, moment(read.issued_at), moment(read.expires_at));
-    let is_revoked = installation.is_taken_back(&[id], read.issued_at);
-    Some((tenant, TrackedLink { id, address: address.into(), subject, is_direct, issued_at, expires_at, is_revoked }))
+    let is_revoked = installation.is_taken_back(&[id], issued_at);
+    Some(TrackedLink { signed: SignedLink { id, expires_at, address: address.to_owned() }, invitation, is_direct, is_revoked })
+}
+
+fn token_of(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let state = url.query_pairs().find(|(name, _)| name == "state").map(|(_, state)| state.into_owned());
+    state.or_else(|| Some(url.path_segments()?.next_back()?.to_owned()))
+}
+
+/// Whether this installation signed a link for its own address. A person may have changed the table.
+pub(in crate::cli) fn is_genuine(link: &TrackedLink, installation: &Installation, keys: &KeyRing) -> bool {
+    let is_ours = link.is_direct || link.signed.address.starts_with(&format!("{}/i/", installation.issuer()));
+    let checked = |token: String| Unchecked::read(&token).is_ok_and(|read| read.check(&token, installation.signer(keys)).is_ok());
+    is_ours && token_of(&link.signed.address).is_some_and(checked)
 }
 
 /// The apps of a link, in the order of their chain.
@@ -120,7 +159,7 @@ pub(in crate::cli) fn apps_of(subject: &Subject, installation: &Installation) ->
 }
 
 fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Result<(), CommandError> {
-    let table = CustomersOfFile::open_written(path).map_err(usage)?;
+    let table = CustomersOfFile::open_written(path, &Reading::default()).map_err(usage)?;
     let columns = table.columns().clone();
     let cell = |name: &str, cells: &csv::StringRecord| {
         let cell = columns.position(name).and_then(|at| cells.get(at)).unwrap_or_default();
@@ -132,7 +171,10 @@ fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Re
         let CustomerRow { number, cells, .. } = row.map_err(failed)?;
         let text = |name: &str| cell(name, &cells);
         let link = columns.position(LINK).and_then(|at| cells.get(at)).and_then(|address| read_link(address, installation));
-        let tenant_id = link.as_ref().map(|(tenant, _)| *tenant);
+        let tenant_id = link.as_ref().and_then(|link| match link.invitation.tenant {
+            ExpectedTenant::Tenant(tenant) => Some(tenant),
+            ExpectedTenant::Any => None,
+        });
         let tenant_id = tenant_id.or_else(|| [TENANT_ID, "tenant"].into_iter().find_map(|name| TenantId::parse(&text(name)?).ok()));
         let customer = board.customer(TrackedCustomer {
             tenant: text("tenant").unwrap_or_else(|| format!("row {number} of {}", path.display()).into()),
@@ -145,8 +187,8 @@ fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Re
         });
         let app = text("app").and_then(|app| ProfileId::parse(&app).ok());
         match link {
-            Some((_, link)) => {
-                let apps = app.clone().map_or_else(|| apps_of(&link.subject, installation), |app| vec![app]);
+            Some(link) => {
+                let apps = app.clone().map_or_else(|| apps_of(&link.invitation.subject, installation), |app| vec![app]);
                 apps_of_table.extend(apps.iter().filter(|app| !apps_of_table.contains(app)).cloned().collect::<Vec<_>>());
                 board.link(customer, link, apps);
             }

@@ -159,7 +159,9 @@ mod tests {
 
     use super::*;
     use crate::consent::{AadstsCode, Binding, ClaimedError, ErrorClass, Expectation, ExpectedTenant, Label, Reference};
-    use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, InvitationLine, LinkLine, Record, TransitionId, VisitLine};
+    use crate::record::{
+        ApprovalLine, ClaimedLine, ConclusionLine, Durations, InvitationLine, LinkLine, OutcomeLine, Record, TransitionId, VisitLine,
+    };
 
     #[test]
     fn what_the_record_writes_is_read_as_what_it_was() {

@@ -69,12 +69,7 @@ fn finish(path: &Path) -> io::Result<()> {
 /// [`StoreError`] if we cannot create the new file. The damaged file then keeps its name.
 fn salvage(path: &Path, damage: &StoreError) -> Result<(), StoreError> {
     let unusable = |error: io::Error| StoreError::unusable(path, &error);
-    let copy = readable_copy(path).map_err(unusable)?;
-    // In this mode, redb does not need the list of free pages. A damaged file may have no such list, because redb writes the list only when
-    // it closes the file.
-    let opened =
-        catch_unwind(|| builder().set_concurrency_mode(ConcurrencyMode::SingleWriter).open_read_only_with_backend(FileBackend::new(copy)?));
-    let old = opened.ok().and_then(Result::ok);
+    let old = opened_copy(path).map_err(unusable)?;
 
     let new_path = unfinished(path);
     fs::remove_file(&new_path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(unusable(error)) })?;
@@ -95,6 +90,36 @@ fn salvage(path: &Path, damage: &StoreError) -> Result<(), StoreError> {
         tracing::error!(store.table = table, store.read = read, store.lost = lost, store.gaps = %gaps.join(", "), "a part of the store is lost");
     }
     Ok(())
+}
+
+/// Opens a copy of the file. `None` if the copy is not readable.
+fn opened_copy(path: &Path) -> io::Result<Option<ReadOnlyDatabase>> {
+    let copy = readable_copy(path)?;
+    // In this mode, redb does not need the list of free pages. A damaged file may have no such list, because redb writes the list only when
+    // it closes the file.
+    let opened =
+        catch_unwind(|| builder().set_concurrency_mode(ConcurrencyMode::SingleWriter).open_read_only_with_backend(FileBackend::new(copy)?));
+    Ok(opened.ok().and_then(Result::ok))
+}
+
+/// The last event about each subject, from a copy of the file, because a running `serve` has the store open. An event that is written
+/// during the copy may be missing.
+///
+/// # Errors
+/// [`StoreError`] if there is no store at this path, or its copy is not readable.
+pub(crate) fn last_statements(path: &Path) -> Result<Vec<(String, Statement)>, StoreError> {
+    let copy = opened_copy(path).map_err(|error| StoreError::unusable(path, &error))?;
+    let read = || -> Result<Vec<_>, redb::Error> {
+        let table = copy.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?.open_table(STATEMENTS)?;
+        let rows = table.iter()?.map(|row| {
+            let (subject, last) = row?;
+            Ok(serde_json::from_str(last.value()).ok().map(|last| (subject.value().to_owned(), last)))
+        });
+        rows.filter_map(Result::transpose).collect()
+    };
+    // redb panics on some files that changed during the copy.
+    let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(redb::Error::DatabaseClosed));
+    read.map_err(|_| StoreError::damaged(path, "it changed while it was read, so try again"))
 }
 
 /// Copies the file, removes the marks that require a repair, and gives the copy the length from its header. redb cannot repair a damaged

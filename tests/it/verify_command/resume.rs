@@ -66,7 +66,7 @@ fn a_killed_run_resumes_without_repeated_checks() {
     assert!(asked(&lab).iter().all(|tenant| !done.contains(&tenant.to_string())));
     assert!(told(&output).contains("29  granted") && told(&output).contains("30  rows, each accounted for"), "{}", told(&output));
     // The report covers all rows, those of the first run included.
-    assert!(lab.read("report.html").contains("29 of 30 approvals are granted"));
+    assert!(lab.read("report.html").contains("29 of 30 customers are complete"));
 
     lab.control().forget_requests();
     let output = lab.run(&[&RUN[..], &["--resume"]].concat());

@@ -1,0 +1,107 @@
+//! `entra-consent renew`: other links for those that end soon, in a copy of the table.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::csv_safe::safe_cell;
+use super::customers::{CustomersOfFile, Reading};
+use super::exit::{CommandError, Exit, failed, usage};
+use super::link::{EXPIRES, Job, LINK, LINK_ID, MADE, MAIL_SUBJECT, MAIL_TEXT, PROBLEM, STATUS};
+use super::status::sources::{SourceArgs, apps_of, is_genuine, read_link, span};
+use super::timestamp::exact;
+use super::{complain, printed};
+use crate::consent::TokenId;
+use crate::env::moment;
+use crate::file::{self, Readers};
+use crate::installation::Installation;
+use crate::token::Invitation;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = include_str!("help/renew.txt"))]
+pub(super) struct RenewArgs {
+    #[command(flatten)]
+    sources: SourceArgs,
+    /// Replace links that have ended, or end within this time.
+    #[arg(long, value_name = "DAYS", value_parser = span, default_value = "7d")]
+    within: Duration,
+    /// How many days the new links can be used. Default: `links.invitation` of the configuration.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=super::link::MOST_DAYS))]
+    days: Option<u64>,
+    /// Where the first table of --from goes, with the new links.
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+}
+
+pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result<Exit, CommandError> {
+    let board = args.sources.read(installation).await?;
+    let keys = installation.keys().await.map_err(|error| failed(format!("No link was made: {error}.")))?;
+    let life = args.days.map_or(installation.config.links.invitation, |days| Duration::from_secs(days * 86_400));
+    let now = installation.clock.now();
+    let table = CustomersOfFile::open_written(args.sources.first(), &Reading::default()).map_err(usage)?;
+    let columns = table.columns().clone();
+    let place = |name: &str| columns.position(name);
+    if [LINK, LINK_ID, EXPIRES].into_iter().any(|name| place(name).is_none()) {
+        return Err(usage(format!("{} is no table of links.", args.sources.first().display())));
+    }
+    let mut csv = csv::WriterBuilder::new().delimiter(table.delimiter()).from_writer(Vec::new());
+    let unwritten = |error: csv::Error| failed(format!("{}: {error}", args.to.display()));
+    csv.write_record(columns.names().map(|name| safe_cell(name).into_owned())).map_err(unwritten)?;
+    let (mut old, mut renewed, mut problems) = (Vec::<TokenId>::new(), 0_u64, Vec::new());
+    for row in table {
+        let row = row.map_err(failed)?;
+        let mut cells: Vec<String> = row.cells.iter().map(|cell| safe_cell(cell).into_owned()).collect();
+        let link = place(LINK).and_then(|at| row.cells.get(at)).and_then(|address| read_link(address, installation));
+        let ends_soon = |expires_at| expires_at - now < args.within;
+        if let Some(link) = link.filter(|link| ends_soon(link.ends()) && !link.is_revoked && board.waits_for(link.signed.id)) {
+            let app = apps_of(&link.invitation.subject, installation).iter().find_map(|app| installation.config.app(app));
+            let Some(app) = app.filter(|_| is_genuine(&link, installation, &keys)) else {
+                problems.push(format!("row {}: consent.toml has no app of this link, or the link is not genuine.", row.number));
+                csv.write_record(&cells).map_err(unwritten)?;
+                continue;
+            };
+            let old_id = link.signed.id;
+            let Invitation { subject, tenant, label, reference, .. } = link.invitation.clone();
+            let job = Job { installation, keys: keys.clone(), app, subject, direct: link.is_direct, life };
+            let new = job.sign(tenant, label, reference).map_err(failed)?;
+            // The old mail has the old link: `remind` writes the new one.
+            for (name, text) in [
+                (LINK, new.address),
+                (LINK_ID, new.id.to_string()),
+                (EXPIRES, exact(moment(new.expires_at))),
+                (STATUS, MADE.to_owned()),
+                (PROBLEM, format!("replaces {old_id}")),
+                (MAIL_SUBJECT, String::new()),
+                (MAIL_TEXT, String::new()),
+            ] {
+                if let Some(cell) = place(name).and_then(|at| cells.get_mut(at)) {
+                    *cell = text;
+                }
+            }
+            renewed += 1;
+            if link.is_live(now) && !old.contains(&old_id) {
+                old.push(old_id);
+            }
+        }
+        csv.write_record(&cells).map_err(unwritten)?;
+    }
+    let text = csv.into_inner().map_err(|error| failed(error.error()))?;
+    file::create(&args.to, &String::from_utf8_lossy(&text), Readers::Owner).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => usage(format!("{} exists already. Name another file", args.to.display())),
+        _ => failed(format!("{}: {error}", args.to.display())),
+    })?;
+    let exit = if problems.is_empty() { Exit::Done } else { Exit::Attention };
+    problems.push(format!("{renewed} links were replaced, in {}. `remind --from` that table writes the mails.", args.to.display()));
+    let mut revoked = installation.config.links.revoked.clone();
+    revoked.extend(old.iter().filter(|id| !installation.config.links.revoked.contains(id)));
+    let mut lines = String::new();
+    if !old.is_empty() {
+        problems
+            .push(format!("{} old links still work. Once the new ones are sent, put this line under [links] in consent.toml:", old.len()));
+        let ids: Vec<String> = revoked.iter().map(|id| format!("\"{id}\"")).collect();
+        lines = format!("revoked = [{}]\n", ids.join(", "));
+    }
+    complain(&problems.join("\n"));
+    let mut out = std::io::stdout().lock();
+    printed(out.write_all(lines.as_bytes()).and_then(|()| out.flush()), exit)
+}
