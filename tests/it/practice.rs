@@ -67,7 +67,7 @@ fn each_command_that_sandbox_prints_works_as_printed() {
         ended.push((line.split(' ').nth(1).unwrap(), output.status.code().unwrap(), out, err));
     }
     assert_eq!(served.len(), 1, "{printed:?}");
-    let [doctor, tenants, link, verify] = ended.as_slice() else { panic!("{printed:?}") };
+    let [doctor, tenants, link, verify, status] = ended.as_slice() else { panic!("{printed:?}") };
 
     assert_eq!((doctor.0, doctor.1), ("doctor", 3), "{doctor:?}");
     assert!(doctor.2.contains("WARNING") && !doctor.2.contains("WRONG"), "{}", doctor.2);
@@ -76,6 +76,8 @@ fn each_command_that_sandbox_prints_works_as_printed() {
     let read = |file: &str| std::fs::read_to_string(to.join(file)).unwrap();
     assert_eq!(read("links.csv").matches("/i/").count(), 10, "{}", link.3);
     assert_eq!((verify.0, verify.1), ("verify", 3), "{verify:?}");
+    assert_eq!((status.0, status.1), ("status", 3), "{status:?}");
+    assert!(status.3.contains("11 customers") && status.2.contains("Tailspin Toys"), "{}", status.2);
     assert!(read("report.html").contains("Adventure Works"));
     let mut results = csv::Reader::from_reader(read("results.csv").as_bytes().to_vec().leak() as &[u8]);
     let columns = results.headers().unwrap().clone();

@@ -10,8 +10,8 @@ use crate::cli::csv_safe;
 use crate::cli::exit::{CommandError, failed, usage};
 use crate::cli::output::PrintedRow as _;
 
-/// A file of results during writing.
-pub(super) struct Results(Table);
+/// A file of results during writing, and how many columns it has: an older file lacks the last one, `contact`.
+pub(super) struct Results(Table, usize);
 
 /// The rows that an earlier run finished.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Results {
     /// [`CommandError`].
     pub(super) fn create(path: &Path) -> Result<Self, CommandError> {
         let name = path.display();
-        Table::create(path, &shape(), Flush::EachRow).map(Self).map_err(|error| match error.kind() {
+        Table::create(path, &shape(), Flush::EachRow).map(|table| Self(table, ResultRow::COLUMNS.len())).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => usage(format!("{name} exists already. Add --resume to go on with it, or name another file")),
             _ => failed(format!("{name}: {error}")),
         })
@@ -51,9 +51,13 @@ impl Results {
         let failed = |error: io::Error| failed(format!("{}: {error}", path.display()));
         let mut done = PreviousRows::default();
         let mut rows = WrittenRows::open(path, b',').map_err(failed)?;
+        let mut shape = shape();
         if let Some(rows) = &mut rows {
             // This command writes each row on one line, so it did not write an incomplete row of several lines.
-            if rows.header != ResultRow::names().collect::<Vec<_>>() || rows.torn.as_slice().contains(&b'\n') {
+            if rows.header.len() + 1 == shape.header.len() {
+                shape.header.pop();
+            }
+            if rows.header != shape.header || rows.torn.as_slice().contains(&b'\n') {
                 return Err(foreign(path));
             }
             for record in rows {
@@ -64,8 +68,8 @@ impl Results {
                 earlier(row);
             }
         }
-        let table = Table::resume(path, rows.as_ref(), &shape(), Flush::EachRow).map_err(failed)?;
-        Ok((Self(table), done))
+        let table = Table::resume(path, rows.as_ref(), &shape, Flush::EachRow).map_err(failed)?;
+        Ok((Self(table, shape.header.len()), done))
     }
 
     /// Writes a row, on one line.
@@ -74,7 +78,7 @@ impl Results {
     /// Those of the file.
     pub(super) fn write(&mut self, row: &ResultRow) -> io::Result<()> {
         let on_one_line = |cell: &String| cell.replace(['\r', '\n'], " ");
-        self.0.row(row.cells().map(|cell| csv_safe::safe_cell(&on_one_line(&cell)).into_owned()))
+        self.0.row(row.cells().take(self.1).map(|cell| csv_safe::safe_cell(&on_one_line(&cell)).into_owned()))
     }
 }
 
