@@ -17,6 +17,7 @@ mod practice;
 mod progress;
 mod read_ahead;
 mod record_lines;
+mod rehearse;
 mod remind;
 mod renew;
 mod report;
@@ -68,6 +69,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Practise with a simulated Microsoft and its customers.
     Sandbox(sandbox::SandboxArgs),
+    /// Play your own table against a simulated Microsoft first.
+    Rehearse(rehearse::RehearseArgs),
     /// Write consent.toml and a key to begin with.
     Init(Box<init::InitArgs>),
     /// Find what is wrong or missing before a customer does.
@@ -104,7 +107,7 @@ fn first_steps() -> String {
 
 /// The commands by what a person wants to do, in the order of a day.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Practise, without an account", &["demo", "sandbox"]),
+    ("Practise, without an account", &["demo", "sandbox", "rehearse"]),
     ("Set up", &["init", "doctor", "keys", "serve", "completions"]),
     ("Invite customers", &["tenants", "link"]),
     ("Follow up", &["status", "remind", "renew", "verify"]),
@@ -153,6 +156,7 @@ async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, Comman
     match command {
         Command::Demo(args) => demo::run(&args).await,
         Command::Sandbox(args) => sandbox::run(&args).await,
+        Command::Rehearse(args) => rehearse::run(installation(config).await?.config, &args).await,
         Command::Init(args) => init::run(*args).await,
         Command::Doctor(args) => doctor::run(config, &args).await,
         Command::Link(args) => link::run(&installation(config).await?, &args).await,

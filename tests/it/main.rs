@@ -43,6 +43,7 @@ mod queue_and_bus;
 mod real_binary;
 mod record;
 mod registration;
+mod rehearse;
 mod replays;
 mod scopes;
 mod secrets;
