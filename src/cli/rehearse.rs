@@ -13,7 +13,7 @@ use std::time::Duration;
 use entra_sandbox::{Change, Replication, SandboxClock, TenantSetup, UserRole};
 use time::OffsetDateTime;
 
-use self::visit::{Browser, Stage};
+use self::visit::{Browser, Rehearsal};
 use super::customers::{CustomersOfFile, Reading, TableError};
 use super::exit::{CommandError, Exit, failed, usage};
 use super::link::{LINK, LinkArgs};
@@ -182,7 +182,7 @@ fn links(table: &Path) -> Result<Vec<String>, CommandError> {
 }
 
 /// The simulated Microsoft and the installation that asks it. No secret of the operator is read.
-fn build(mut config: Config, mut tenants: Vec<TenantSetup>, folder: &Path) -> Result<(Stage, Config), String> {
+fn build(mut config: Config, mut tenants: Vec<TenantSetup>, folder: &Path) -> Result<(Rehearsal, Config), String> {
     let stranger = uuid::Uuid::new_v4().into();
     tenants.push(TenantSetup::new(stranger, "Another organisation", "another-organisation.example"));
     let clock = SandboxClock::standing_at(OffsetDateTime::now_utc());
@@ -201,11 +201,11 @@ fn build(mut config: Config, mut tenants: Vec<TenantSetup>, folder: &Path) -> Re
     let worker = OrderWorker::new(Arc::clone(&installation), store.clone());
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let http = http.build().map_err(|error| error.to_string())?;
-    Ok((Stage { installation, sandbox, store, worker, http, stranger, folder: folder.to_owned() }, config))
+    Ok((Rehearsal { installation, sandbox, store, worker, http, stranger, folder: folder.to_owned() }, config))
 }
 
 /// Lets a customer's administrator follow the habit.
-async fn visit(stage: &Stage, customer: &mut Rehearsed, link: &str, apps: &[&ConfiguredApp]) -> Result<(), String> {
+async fn visit(stage: &Rehearsal, customer: &mut Rehearsed, link: &str, apps: &[&ConfiguredApp]) -> Result<(), String> {
     let (tenant, browser) = (customer.tenant, &mut customer.browser);
     let control = stage.sandbox.control();
     let person = |tenant, role| control.user(tenant, role).map(|user| user.to_string()).unwrap_or_default();

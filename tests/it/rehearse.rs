@@ -61,7 +61,7 @@ fn a_rehearsal_shows_each_customer_and_needs_no_network() {
     let outcomes: Vec<String> = of_reader.take(8).collect();
     let expected = ["granted", "granted", "granted", "absent", "absent", "granted", "absent", "granted"];
     assert_eq!(outcomes, expected);
-    let severities = ["open", "close"].map(|severity| read("tickets.csv").contains(&format!(",{severity},")));
+    let severities = ["update", "close"].map(|severity| read("tickets.csv").contains(&format!(",{severity},")));
     assert_eq!(severities, [true, true], "{}", read("tickets.csv"));
     for name in ["events.jsonl", "records.jsonl"] {
         let lines = read(name);

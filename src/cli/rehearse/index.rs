@@ -6,14 +6,14 @@ use maud::{DOCTYPE, PreEscaped, html};
 use serde_json::Value;
 
 use super::Rehearsed;
-use super::visit::Stage;
+use super::visit::Rehearsal;
 use crate::cli::csv_safe::safe_cell;
 use crate::file::{self, Readers};
 use crate::serve::store::Queue;
 
 /// The events in the order of their time, as a webhook gets them.
-async fn events(stage: &Stage) -> Result<Vec<(String, Value)>, String> {
-    let now = u64::try_from(stage.installation.clock.now_unix()).unwrap_or(u64::MAX).saturating_mul(1_000);
+async fn events(stage: &Rehearsal) -> Result<Vec<(String, Value)>, String> {
+    let now = stage.installation.clock.now_unix().saturating_mul(1_000);
     let mut events = Vec::new();
     loop {
         let due = stage.store.due(Queue::Deliveries, now, 1_000).await.map_err(|error| error.to_string())?;
@@ -35,7 +35,7 @@ fn text<'e>(event: &'e Value, pointer: &str) -> &'e str {
 }
 
 /// Apps and outcomes of each tenant, from the results of `verify`.
-fn outcomes(stage: &Stage) -> Result<BTreeMap<String, Vec<String>>, String> {
+fn outcomes(stage: &Rehearsal) -> Result<BTreeMap<String, Vec<String>>, String> {
     let mut results = csv::Reader::from_path(stage.folder.join("results.csv")).map_err(|error| error.to_string())?;
     let mut outcomes = BTreeMap::<String, Vec<String>>::new();
     for row in results.deserialize::<BTreeMap<String, String>>() {
@@ -46,7 +46,7 @@ fn outcomes(stage: &Stage) -> Result<BTreeMap<String, Vec<String>>, String> {
     Ok(outcomes)
 }
 
-pub(super) async fn write(stage: &Stage, customers: &[Rehearsed]) -> Result<(), String> {
+pub(super) async fn write(stage: &Rehearsal, customers: &[Rehearsed]) -> Result<(), String> {
     let (events, outcomes) = (events(stage).await?, outcomes(stage)?);
     let mut tickets = csv::Writer::from_writer(Vec::new());
     let fields = ["/timestamp", "/data/severity", "/data/subject", "/data/label", "/data/reference", "/data/summary"];
@@ -65,7 +65,7 @@ pub(super) async fn write(stage: &Stage, customers: &[Rehearsed]) -> Result<(), 
     Ok(())
 }
 
-fn page(stage: &Stage, customers: &[Rehearsed], outcomes: &BTreeMap<String, Vec<String>>) -> maud::Markup {
+fn page(stage: &Rehearsal, customers: &[Rehearsed], outcomes: &BTreeMap<String, Vec<String>>) -> maud::Markup {
     let title = format!("Rehearsal of {}", stage.installation.config.site.operator);
     html! {
         (DOCTYPE)

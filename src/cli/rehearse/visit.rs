@@ -17,7 +17,7 @@ use crate::serve::store::{OrderWorker, Store};
 use crate::web::{self, AddressSource, FrontDoor, Request};
 
 /// The parts of a running rehearsal.
-pub(super) struct Stage {
+pub(super) struct Rehearsal {
     pub(super) installation: Arc<Installation>,
     pub(super) sandbox: Sandbox,
     pub(super) store: Store,
@@ -43,7 +43,7 @@ pub(super) struct Browser {
 /// Most turns of the worker at one moment. Each turn carries out several orders.
 const MOST_TURNS: u32 = 1_000;
 
-impl Stage {
+impl Rehearsal {
     /// Lets time pass, and the worker carry out what became due.
     pub(super) async fn pass(&self, span: Duration) -> Result<(), String> {
         self.sandbox.control().advance(span);
