@@ -37,9 +37,13 @@ impl Results {
     /// [`CommandError`].
     pub(super) fn create(path: &Path) -> Result<Self, CommandError> {
         let name = path.display();
-        Table::create(path, &shape(), Flush::EachRow).map(|table| Self(table, ResultRow::COLUMNS.len())).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => usage(format!("{name} exists already. Add --resume to go on with it, or name another file")),
-            _ => failed(format!("{name}: {error}")),
+        Table::create(path, &shape(), Flush::EachRow).map(|table| Self(table, ResultRow::COLUMNS.len())).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    usage(format!("{name} exists already. Add --resume to go on with it, or name another file"))
+                }
+                _ => failed(format!("{name}: {error}")),
+            }
         })
     }
 
