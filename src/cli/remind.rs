@@ -41,12 +41,10 @@ pub(super) async fn run(installation: &Installation, args: &RemindArgs) -> Resul
         let links: BTreeMap<String, &TrackedLink> =
             due.filter_map(|due| due.link.as_deref()).map(|link| (link.signed.id.to_string(), link)).collect();
         for (id, link) in links {
-            let is_missing = |approval: &&TrackedApproval| {
-                approval.is_missing() && approval.link.as_ref().is_some_and(|known| known.signed.id == link.signed.id)
-            };
-            let missing = customer.approvals.iter().filter(is_missing);
+            let is_of_link = |approval: &&TrackedApproval| approval.link.as_ref().is_some_and(|known| known.signed.id == link.signed.id);
+            let missing = customer.approvals.iter().filter(is_of_link).filter(|approval| approval.is_stale(Duration::ZERO, now));
             let apps: Vec<_> = missing.filter_map(|approval| installation.config.app(&approval.app)).collect();
-            let Some(app) = apps.first().filter(|_| is_genuine(link, installation, &keys)) else {
+            let Some(app) = apps.first().filter(|app| is_genuine(link, app, installation, &keys)) else {
                 problems.push(format!("{}: consent.toml has no app of this link, or the link is not genuine.", customer.called()));
                 continue;
             };

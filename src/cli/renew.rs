@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bulk::table::MARK;
 use super::csv_safe::safe_cell;
-use super::customers::{CustomersOfFile, Reading};
 use super::exit::{CommandError, Exit, failed, usage};
 use super::link::{EXPIRES, Job, LINK, LINK_ID, MADE, MAIL_SUBJECT, MAIL_TEXT, PROBLEM, STATUS};
-use super::status::sources::{SourceArgs, apps_of, is_genuine, read_link, span};
+use super::status::sources::{SourceArgs, apps_of, is_genuine, open_table, read_link, span};
 use super::timestamp::exact;
 use super::{complain, printed};
 use crate::consent::TokenId;
@@ -38,13 +38,13 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
     let keys = installation.keys().await.map_err(|error| failed(format!("No link was made: {error}.")))?;
     let life = args.days.map_or(installation.config.links.invitation, |days| Duration::from_secs(days * 86_400));
     let now = installation.clock.now();
-    let table = CustomersOfFile::open_written(args.sources.first(), &Reading::default()).map_err(usage)?;
+    let table = open_table(args.sources.first())?;
     let columns = table.columns().clone();
     let place = |name: &str| columns.position(name);
     if [LINK, LINK_ID, EXPIRES].into_iter().any(|name| place(name).is_none()) {
         return Err(usage(format!("{} is no table of links.", args.sources.first().display())));
     }
-    let mut csv = csv::WriterBuilder::new().delimiter(table.delimiter()).from_writer(Vec::new());
+    let mut csv = csv::WriterBuilder::new().delimiter(table.delimiter()).from_writer(MARK.to_vec());
     let unwritten = |error: csv::Error| failed(format!("{}: {error}", args.to.display()));
     csv.write_record(columns.names().map(|name| safe_cell(name).into_owned())).map_err(unwritten)?;
     let (mut old, mut renewed, mut problems) = (Vec::<TokenId>::new(), 0_u64, Vec::new());
@@ -55,7 +55,7 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
         let ends_soon = |expires_at| expires_at - now < args.within;
         if let Some(link) = link.filter(|link| ends_soon(link.ends()) && !link.is_revoked && board.waits_for(link.signed.id)) {
             let app = apps_of(&link.invitation.subject, installation).iter().find_map(|app| installation.config.app(app));
-            let Some(app) = app.filter(|_| is_genuine(&link, installation, &keys)) else {
+            let Some(app) = app.filter(|app| is_genuine(&link, app, installation, &keys)) else {
                 problems.push(format!("row {}: consent.toml has no app of this link, or the link is not genuine.", row.number));
                 csv.write_record(&cells).map_err(unwritten)?;
                 continue;

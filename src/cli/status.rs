@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use self::board::{Board, Step, TrackedApproval, TrackedCustomer};
 use self::row::{StatusRow, write_table};
 use self::sources::{SourceArgs, span};
+use super::bulk::table::MARK;
 use super::exit::{CommandError, Exit, failed};
 use super::output::{self, Format};
 use super::report::{self, About, GROUPS, ReportedApproval, ReportedCustomer, group_of};
@@ -62,7 +63,7 @@ pub(super) async fn run(installation: &Installation, args: &StatusArgs) -> Resul
     }
     complain(&summary(&board, args.stale.map(|_| listed.len()), now));
     if let Some(path) = &args.to {
-        let mut csv = Vec::new();
+        let mut csv = MARK.to_vec();
         let unwritten = |error: io::Error| failed(format!("{}: {error}", path.display()));
         output::all(Format::Csv, &rows, &mut csv).map_err(unwritten)?;
         let mut whole = file::unfinished(path, Readers::Owner).map_err(unwritten)?;

@@ -246,6 +246,10 @@ fn the_table_of_a_status_goes_on_where_older_records_are_gone() {
     let told = terminal.run_with(&[&from[..], &["--json", "--stale", "0d"]].concat(), &later);
     assert_eq!(states(&told).into_keys().collect::<Vec<_>>(), ["Customer 0 mail-backup", "Customer 1 mail-backup"]);
     assert_eq!(terminal.run(&["status", "--from", "customers.csv"]).status, 2);
+    // `link` takes the table too: one row for each customer, with the contact.
+    link(&terminal, ["--app", "reader"], "status.csv", "again.csv");
+    let again = by(&terminal, "again.csv", "tenant");
+    assert_eq!((again.len(), again[&tenant(1)]["contact"].as_str()), (4, "admin1@customer-1.example"));
 }
 
 #[test]
@@ -313,7 +317,6 @@ fn links_that_end_soon_are_replaced_and_old_ones_listed() {
     let before = cells(&text);
     let place = |name: &str| before[0].iter().position(|column| column == name).unwrap();
     let id = |table: &[Vec<String>], row: usize| table[row][place("link_id")].clone();
-    terminal.write("config.toml", "");
     terminal.write("consent.toml", &config(&format!("[links]\nrevoked = [\"{}\"]\n", id(&before, 3))));
     let granted = line("concluded", -1, &tenant(1), Some("mail-backup"), None).outcome("granted").text();
 
@@ -430,4 +433,25 @@ fn the_store_of_a_running_service_is_read_and_stays_unchanged() {
     assert_eq!(outcomes, [json!("granted"), json!("declined"), Value::Null], "{told:?}");
     assert_eq!(std::fs::read(terminal.path("store.redb")).unwrap(), before);
     drop(database);
+}
+
+#[test]
+fn a_direct_link_to_another_host_is_not_repeated() {
+    let terminal = terminal();
+    customers(&terminal, 2);
+    let made = ["link", "--direct", "--app", "mail-backup", "--from", "customers.csv", "--to", "links.csv", "--offline"];
+    assert_eq!(terminal.run(&made).status, 0);
+    let links = by(&terminal, "links.csv", "tenant");
+    let told = terminal.run(&["remind", "--from", "links.csv"]);
+    assert_eq!(told.status, 0, "{told:?}");
+    assert!((0..2).all(|at| told.out.contains(&links[&tenant(at)]["link"])), "{}", told.out);
+    // The ticket is genuine, and the address is not Microsoft's.
+    let elsewhere = links[&tenant(1)]["link"].replace("127.0.0.1:9", "login.example");
+    terminal.write("links.csv", &terminal.read("links.csv").replace(&links[&tenant(1)]["link"], &elsewhere));
+    for command in [&["remind", "--from", "links.csv"][..], &["renew", "--from", "links.csv", "--within", "90d", "--to", "renewed.csv"]] {
+        let told = terminal.run(command);
+        assert_eq!(told.status, 3, "{told:?}");
+        assert!(told.err.contains("the link is not genuine") && !told.out.contains("login.example"), "{told:?}");
+    }
+    assert_eq!(by(&terminal, "renewed.csv", "tenant")[&tenant(1)]["link"], elsewhere);
 }

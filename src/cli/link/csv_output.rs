@@ -20,7 +20,7 @@ pub(in crate::cli) const MAIL_SUBJECT: &str = "mail_subject";
 pub(in crate::cli) const MAIL_TEXT: &str = "mail_text";
 const OURS: [&str; 6] = [TENANT_ID, LINK, LINK_ID, EXPIRES, STATUS, PROBLEM];
 /// The columns of a table of results that are about the customer.
-const OF_CUSTOMER: [&str; 4] = ["tenant", "name", "label", "reference"];
+const OF_CUSTOMER: [&str; 6] = ["tenant", "name", "label", "reference", "contact", "language"];
 const MAIL: [&str; 2] = [MAIL_SUBJECT, MAIL_TEXT];
 
 /// Whether this command writes a column of this name.

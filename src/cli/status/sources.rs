@@ -14,10 +14,11 @@ use crate::cli::customers::{CustomerRow, CustomersOfFile, Reading};
 use crate::cli::exit::{CommandError, failed, usage};
 use crate::cli::link::{LINK, PROBLEM, TENANT_ID};
 use crate::cli::record_lines::{ReadRecord, for_each_line};
-use crate::config::parse_duration;
-use crate::consent::{DisplayText, Expectation, ExpectedTenant, ProfileId, TenantId, TenantStatus};
+use crate::config::{ConfiguredApp, parse_duration};
+use crate::consent::{DisplayText, Expectation, ExpectedTenant, Label, ProfileId, Reference, TenantId, TenantStatus};
 use crate::env::Roots;
 use crate::installation::{Installation, SignedLink};
+use crate::record::SCHEMA;
 use crate::serve::store::last_statements;
 use crate::token::unchecked::{Said, Unchecked};
 use crate::token::{Invitation, KeyRing, Subject, Ticket};
@@ -96,9 +97,8 @@ impl SourceArgs {
         let clients = AwsClients::at_a_terminal(Roots::Platform);
         for group in &self.log_group {
             let since = (installation.clock.now() - self.since).unix_timestamp().saturating_mul(1_000);
-            let read = logs::read(&clients, group, crate::record::SCHEMA, since, |line| {
-                take_line(&mut board, &mut counts, ReadRecord::parse(line.as_bytes()))
-            });
+            let read =
+                logs::read(&clients, group, SCHEMA, since, |line| take_line(&mut board, &mut counts, ReadRecord::parse(line.as_bytes())));
             read.await.map_err(|error| failed(format!("the log group {group} cannot be read: {error}")))?;
         }
         if counts.lines > 0 {
@@ -143,11 +143,16 @@ fn token_of(address: &str) -> Option<String> {
     state.or_else(|| Some(url.path_segments()?.next_back()?.to_owned()))
 }
 
-/// Whether this installation signed a link for its own address. A person may have changed the table.
-pub(in crate::cli) fn is_genuine(link: &TrackedLink, installation: &Installation, keys: &KeyRing) -> bool {
-    let is_ours = link.is_direct || link.signed.address.starts_with(&format!("{}/i/", installation.issuer()));
-    let checked = |token: String| Unchecked::read(&token).is_ok_and(|read| read.check(&token, installation.signer(keys)).is_ok());
-    is_ours && token_of(&link.signed.address).is_some_and(checked)
+/// Whether this installation made a link, address included. A person may have changed the table.
+pub(in crate::cli) fn is_genuine(link: &TrackedLink, app: &ConfiguredApp, installation: &Installation, keys: &KeyRing) -> bool {
+    token_of(&link.signed.address).is_some_and(|token| {
+        let address = match link.is_direct {
+            true => installation.consent_address(app, link.invitation.tenant, &token).into(),
+            false => format!("{}/i/{token}", installation.issuer()),
+        };
+        let is_signed = |read: Unchecked| read.check(&token, installation.signer(keys)).is_ok();
+        address == link.signed.address && Unchecked::read(&token).is_ok_and(is_signed)
+    })
 }
 
 /// The apps of a link, in the order of their chain.
@@ -158,11 +163,23 @@ pub(in crate::cli) fn apps_of(subject: &Subject, installation: &Installation) ->
     }
 }
 
+/// Opens a table of this program.
+///
+/// # Errors
+/// [`CommandError`].
+pub(in crate::cli) fn open_table(path: &Path) -> Result<CustomersOfFile, CommandError> {
+    // The customers' own headings may be unclear. Then the columns of `link` count.
+    let choices = ["tenant=tenant_id", "label=tenant_id"].iter().filter_map(|choice| choice.parse().ok()).collect();
+    let by_ours = || CustomersOfFile::open_written(path, &Reading { choices, home: None });
+    CustomersOfFile::open_written(path, &Reading::default()).or_else(|error| by_ours().map_err(|_| error)).map_err(usage)
+}
+
 fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Result<(), CommandError> {
-    let table = CustomersOfFile::open_written(path, &Reading::default()).map_err(usage)?;
+    let table = open_table(path)?;
     let columns = table.columns().clone();
     let cell = |name: &str, cells: &csv::StringRecord| {
-        let cell = columns.position(name).and_then(|at| cells.get(at)).unwrap_or_default();
+        let place = columns.place_of(name).or_else(|| columns.position(name));
+        let cell = place.and_then(|at| cells.get(at)).unwrap_or_default();
         DisplayText::from_untrusted(cell.trim()).map(|text| Box::<str>::from(text.as_str()))
     };
     // Rows without a link are for the apps of the table's other rows.
@@ -176,11 +193,13 @@ fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Re
             ExpectedTenant::Any => None,
         });
         let tenant_id = tenant_id.or_else(|| [TENANT_ID, "tenant"].into_iter().find_map(|name| TenantId::parse(&text(name)?).ok()));
+        // A spreadsheet may have changed the cells, but not the link.
+        let signed = |text: fn(&Invitation) -> Option<&str>| link.as_ref().and_then(|link| text(&link.invitation)).map(Box::<str>::from);
         let customer = board.customer(TrackedCustomer {
             tenant: text("tenant").unwrap_or_else(|| format!("row {number} of {}", path.display()).into()),
             tenant_id,
-            label: text("label").or_else(|| text("name")),
-            reference: text("reference"),
+            label: signed(|invitation| invitation.label.as_ref().map(Label::as_str)).or_else(|| text("label")).or_else(|| text("name")),
+            reference: signed(|invitation| invitation.reference.as_ref().map(Reference::as_str)).or_else(|| text("reference")),
             contact: text("contact"),
             language: text("language"),
             approvals: Vec::new(),
