@@ -74,3 +74,36 @@ fn the_documentation_of_the_command_line_names_every_command_and_every_exit_stat
         assert!(page.contains(&format!("| {status} | {}", meaning.trim())), "{line}");
     }
 }
+
+/// The sentences of a table's cell. What is code, or the address of a link, is none.
+fn sentences(cell: &str) -> usize {
+    let mut plain = String::new();
+    for (at, part) in cell.split('`').enumerate() {
+        plain.push_str(if at % 2 == 0 { part } else { "X" });
+    }
+    let ends = plain.match_indices(['.', '!', '?']).filter(|(at, _)| {
+        let mut after = plain[at + 1..].chars();
+        after.next() == Some(' ') && after.next().is_some_and(|next| next.is_uppercase() || "*([".contains(next))
+    });
+    ends.count() + 1
+}
+
+#[test]
+fn no_cell_of_a_table_in_a_guide_has_more_than_two_sentences() {
+    let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut guides = vec![project.join("README.md")];
+    guides.extend(std::fs::read_dir(project.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    // Programs write these two.
+    guides.retain(|guide| {
+        guide.extension().is_some_and(|end| end == "md") && !guide.ends_with("outcomes.md") && !guide.ends_with("aadsts.md")
+    });
+    assert!(guides.len() > 20, "{guides:?}");
+    for guide in guides {
+        let text = std::fs::read_to_string(&guide).unwrap();
+        for line in text.lines().filter(|line| line.starts_with('|')) {
+            for cell in line.trim_matches('|').split(" | ") {
+                assert!(sentences(cell) <= 2, "{}: {cell}", guide.display());
+            }
+        }
+    }
+}
