@@ -8,8 +8,7 @@ use std::fmt;
 use fluent_bundle::FluentArgs;
 use time::OffsetDateTime;
 
-use self::files::addresses;
-pub(super) use self::files::{MailFile, MailFolder};
+pub(super) use self::files::{MailFile, MailFolder, addresses};
 pub(super) use self::locale::Locale;
 
 /// The first page behind a link.

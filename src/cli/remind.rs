@@ -72,12 +72,12 @@ pub(super) async fn run(installation: &Installation, args: &RemindArgs) -> Resul
     let is_dead = |approval: &TrackedApproval| approval.is_missing() && approval.link.as_ref().is_none_or(|link| !link.is_live(now));
     let dead = board.customers.iter().filter(|customer| customer.approvals.iter().any(is_dead)).count();
     if dead > 0 {
-        problems.push(format!("{dead} customers have no link that works: see `status`, and `renew`."));
+        problems.push(format!("Customers without a link that works: {dead}. See `status` and `renew`."));
     }
     let exit = if problems.is_empty() { Exit::Done } else { Exit::Attention };
     problems.push(match &args.to {
-        Some(path) => format!("{mails} mails are in {}.", path.display()),
-        None => format!("{mails} mails."),
+        Some(path) => format!("Mails: {mails}, in {}.", path.display()),
+        None => format!("Mails: {mails}."),
     });
     complain(&problems.join("\n"));
     let mut out = std::io::stdout().lock();

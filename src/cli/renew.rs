@@ -1,5 +1,7 @@
 //! `entra-consent renew`: other links for those that end soon, in a copy of the table.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use super::{complain, printed};
 use crate::consent::TokenId;
 use crate::env::moment;
 use crate::file::{self, Readers};
-use crate::installation::Installation;
+use crate::installation::{Installation, SignedLink};
 use crate::token::Invitation;
 
 #[derive(Debug, clap::Args)]
@@ -47,7 +49,9 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
     let mut csv = csv::WriterBuilder::new().delimiter(table.delimiter()).from_writer(MARK.to_vec());
     let unwritten = |error: csv::Error| failed(format!("{}: {error}", args.to.display()));
     csv.write_record(columns.names().map(|name| safe_cell(name).into_owned())).map_err(unwritten)?;
-    let (mut old, mut renewed, mut problems) = (Vec::<TokenId>::new(), 0_u64, Vec::new());
+    // A link of several apps has several rows in a table of `status`.
+    let mut renewed: BTreeMap<String, SignedLink<String>> = BTreeMap::new();
+    let (mut old, mut problems) = (Vec::<TokenId>::new(), Vec::new());
     for row in table {
         let row = row.map_err(failed)?;
         let mut cells: Vec<String> = row.cells.iter().map(|cell| safe_cell(cell).into_owned()).collect();
@@ -61,12 +65,18 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
                 continue;
             };
             let old_id = link.signed.id;
-            let Invitation { subject, tenant, label, reference, .. } = link.invitation.clone();
-            let job = Job { installation, keys: keys.clone(), app, subject, direct: link.is_direct, life };
-            let new = job.sign(tenant, label, reference).map_err(failed)?;
+            let new = match renewed.entry(old_id.to_string()) {
+                Entry::Occupied(new) => new.into_mut(),
+                Entry::Vacant(place) => {
+                    old.extend(Some(old_id).filter(|_| link.is_live(now)));
+                    let Invitation { subject, tenant, label, reference, .. } = link.invitation;
+                    let job = Job { installation, keys: keys.clone(), app, subject, direct: link.is_direct, life };
+                    place.insert(job.sign(tenant, label, reference).map_err(failed)?)
+                }
+            };
             // The old mail has the old link: `remind` writes the new one.
             for (name, text) in [
-                (LINK, new.address),
+                (LINK, new.address.clone()),
                 (LINK_ID, new.id.to_string()),
                 (EXPIRES, exact(moment(new.expires_at))),
                 (STATUS, MADE.to_owned()),
@@ -78,10 +88,6 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
                     *cell = text;
                 }
             }
-            renewed += 1;
-            if link.is_live(now) && !old.contains(&old_id) {
-                old.push(old_id);
-            }
         }
         csv.write_record(&cells).map_err(unwritten)?;
     }
@@ -91,14 +97,13 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
         _ => failed(format!("{}: {error}", args.to.display())),
     })?;
     let exit = if problems.is_empty() { Exit::Done } else { Exit::Attention };
-    problems.push(format!("{renewed} links were replaced, in {}. `remind --from` that table writes the mails.", args.to.display()));
-    let mut revoked = installation.config.links.revoked.clone();
-    revoked.extend(old.iter().filter(|id| !installation.config.links.revoked.contains(id)));
+    problems.push(format!("Links replaced: {}, in {}. `remind --from` that table writes the mails.", renewed.len(), args.to.display()));
     let mut lines = String::new();
     if !old.is_empty() {
-        problems
-            .push(format!("{} old links still work. Once the new ones are sent, put this line under [links] in consent.toml:", old.len()));
-        let ids: Vec<String> = revoked.iter().map(|id| format!("\"{id}\"")).collect();
+        let what = "Once the new ones are sent, put this line under [links] in consent.toml:";
+        problems.push(format!("Old links that still work: {}. {what}", old.len()));
+        let known = installation.config.links.revoked.iter();
+        let ids: Vec<String> = known.chain(&old).map(|id| format!("\"{id}\"")).collect();
         lines = format!("revoked = [{}]\n", ids.join(", "));
     }
     complain(&problems.join("\n"));

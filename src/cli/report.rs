@@ -11,6 +11,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 
+use super::mail::addresses;
 use super::timestamp::{exact, minute};
 use crate::consent::outcome::Tone;
 use crate::consent::{Owner, TenantStatus};
@@ -216,9 +217,10 @@ fn row(customer: &ReportedCustomer, who: &str) -> Markup {
 /// Everything is encoded but the unreserved characters (RFC 3986 §2.3), so that a contact adds no field to the mail.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The first mail address in a contact, as the address of a mail.
 fn mail_address(contact: &str) -> Option<String> {
-    let (name, host) = contact.split_once('@')?;
-    let is_plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || ",;:()<>\"@".contains(c));
+    let address = addresses(contact).into_iter().next()?;
+    let (name, host) = address.split_once('@')?;
     let encoded = |text| utf8_percent_encode(text, ENCODED);
-    (is_plain(name) && is_plain(host)).then(|| format!("mailto:{}@{}", encoded(name), encoded(host)))
+    Some(format!("mailto:{}@{}", encoded(name), encoded(host)))
 }

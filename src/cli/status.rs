@@ -86,14 +86,12 @@ fn summary(board: &Board, stale: Option<usize>, now: OffsetDateTime) -> String {
         *groups.entry(group_of(owners)).or_default() += 1;
     }
     let counts = groups.iter().filter_map(|(at, count)| Some(format!("{count} {}", GROUPS.get(*at)?.1.to_lowercase())));
-    let mut lines = vec![format!("{} customers: {}.", board.customers.len(), counts.collect::<Vec<_>>().join(", "))];
+    let mut lines = vec![format!("Customers: {} ({}).", board.customers.len(), counts.collect::<Vec<_>>().join(", "))];
     let approvals = || board.customers.iter().flat_map(|customer| &customer.approvals);
     let reached = |step: &Step| format!("{} {}", approvals().filter(|approval| approval.step() >= *step).count(), step.name());
     let steps: Vec<_> = Step::ALL.iter().skip(1).map(reached).collect();
-    lines.push(format!("{} approvals: {}.", approvals().count(), steps.join(" → ")));
-    if let Some(stale) = stale {
-        lines.push(format!("{stale} customers to chase."));
-    }
+    lines.push(format!("Approvals: {} ({}).", approvals().count(), steps.join(" → ")));
+    lines.extend(stale.map(|stale| format!("Customers to chase: {stale}.")));
     lines.join("\n")
 }
 

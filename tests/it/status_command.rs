@@ -159,8 +159,8 @@ fn records_in_any_order_say_how_far_each_customer_is() {
         assert_eq!(
             told.err,
             "23 lines: 18 records of these customers, 2 other records, 3 that are no records of ours.\n\
-             8 customers: 5 the customer's move, 1 wait, then check again, 2 complete.\n\
-             8 approvals: 8 invited → 6 seen → 5 started → 4 returned → 2 confirmed.\n"
+             Customers: 8 (5 the customer's move, 1 wait, then check again, 2 complete).\n\
+             Approvals: 8 (8 invited → 6 seen → 5 started → 4 returned → 2 confirmed).\n"
         );
     }
     let told = terminal.run_with(&["status", "--from", "links.csv", "--records", "-", "--json"], &lines.concat());
@@ -225,9 +225,10 @@ fn the_table_of_a_status_goes_on_where_older_records_are_gone() {
         "results.csv",
         &format!(
             "row,tenant,tenant_id,app,outcome,checked_at\n1,a,{},mail-backup,granted,{checked}\n2,b,{},mail-backup,absent,{checked}\n\
-             3,c,{},mail-backup,unavailable,{checked}\n",
+             3,c,{},mail-backup,unavailable,{checked}\n4,c,{},reader,granted,{checked}\n",
             tenant(3),
             tenant(2),
+            tenant(3),
             tenant(3)
         ),
     );
@@ -238,6 +239,7 @@ fn the_table_of_a_status_goes_on_where_older_records_are_gone() {
         ("Customer 1 mail-backup", "started - customer"),
         ("Customer 2 mail-backup", "confirmed granted nobody"),
         ("Customer 3 mail-backup", "confirmed granted nobody"),
+        ("Customer 3 reader", "confirmed granted nobody"),
     ];
     assert_eq!(states(&told), expected.map(|(name, state)| (name.to_owned(), state.to_owned())).into());
     // Customer 0 was invited just now, and customer 1 has not acted since the invitation.
@@ -276,7 +278,7 @@ fn a_reminder_repeats_the_link_for_the_apps_that_are_missing() {
     assert_eq!(told.status, 3, "{told:?}");
     assert!(told.err.contains("Customer 4: consent.toml has no app of this link, or the link is not genuine.\n"), "{}", told.err);
     assert!(told.err.contains("Customer 2: the column contact has no mail address.\n"), "{}", told.err);
-    assert!(told.err.ends_with("\n3 mails.\n"), "{}", told.err);
+    assert!(told.err.ends_with("\nMails: 3.\n"), "{}", told.err);
     let mails: Vec<&str> = told.out.split("To: ").skip(1).collect();
     assert!(mails[0].starts_with("admin0@customer-0.example\nSubject: "), "{}", mails[0]);
     assert!(mails[0].contains("  * Northwind Reader\n  * Northwind Mail Backup\n  * Apple"), "{}", mails[0]);
@@ -290,13 +292,23 @@ fn a_reminder_repeats_the_link_for_the_apps_that_are_missing() {
     terminal.run(&[&["status", "--to", "status.csv"], &sources[..]].concat());
     let told = terminal.run(&["remind", "--from", "status.csv", "--to", "reminders"]);
     assert_eq!((told.status, told.out.as_str()), (3, ""), "{told:?}");
-    assert!(told.err.ends_with("3 mails are in reminders.\n"), "{}", told.err);
+    assert!(told.err.ends_with("Mails: 3, in reminders.\n"), "{}", told.err);
     let draft = terminal.read("reminders/row-2.eml");
     assert!(draft.contains("To: <admin1@customer-1.example>") && draft.contains("X-Unsent: 1"), "{draft}");
     assert_eq!(terminal.run(&["remind", "--from", "status.csv", "--to", "reminders"]).status, 1, "the folder exists");
+    // The rows of one link get one new link.
+    let told = terminal.run(&["renew", "--from", "status.csv", "--within", "90d", "--to", "renewed.csv"]);
+    assert_eq!(told.out.matches('"').count(), 2 * 3, "{told:?}");
+    let renewed: std::collections::BTreeSet<String> = terminal
+        .read("renewed.csv")
+        .lines()
+        .filter(|row| row.contains(",replaces "))
+        .map(|row| row.split(',').find(|cell| cell.starts_with("https")).unwrap().to_owned())
+        .collect();
+    assert_eq!(renewed.len(), 3, "{told:?}");
     // Customers who were invited just now are not stale.
     let told = terminal.run(&["remind", "--from", "status.csv", "--stale", "1d"]);
-    assert_eq!((told.status, told.out.as_str(), told.err.lines().last()), (0, "", Some("0 mails.")), "{told:?}");
+    assert_eq!((told.status, told.out.as_str(), told.err.lines().last()), (0, "", Some("Mails: 0.")), "{told:?}");
 }
 
 #[test]
@@ -346,7 +358,7 @@ fn links_that_end_soon_are_replaced_and_old_ones_listed() {
     assert_eq!(rows(&told)[0]["step"], "seen", "{told:?}");
     let told = terminal.run_with(&["remind", "--from", "links.csv", "--from", "renewed.csv"], "");
     assert!(told.out.contains(&after[1][place("link")]) && !told.out.contains(&before[1][place("link")]), "{told:?}");
-    assert!(told.err.contains("1 customers have no link that works"), "{told:?}");
+    assert!(told.err.contains("Customers without a link that works: 1."), "{told:?}");
 }
 
 #[tokio::test]

@@ -26,8 +26,8 @@ const TENANT_HEADINGS: &str = "tenant customertenantid customerid microsoftid te
     defaultdomainname defaultdomain primarydomainname primarydomain tenant_id";
 const LABEL_HEADINGS: &str = "label customername companyname tenantname displayname name customer tenant";
 const TENANT_ID: &str = "tenant_id";
-/// Columns of `verify` that the operator's own tables do not have together.
-const OF_RESULTS: [&str; 4] = ["row", "app", "outcome", "checked_at"];
+/// Columns of `verify` and `status` that the operator's own tables do not have together.
+const OF_RESULTS: [&str; 3] = ["app", "outcome", "checked_at"];
 
 /// Normalises a column's name: removes white space, quotes and invisible characters, and converts to lower case.
 pub(super) fn column_name(text: &str) -> String {
@@ -162,7 +162,7 @@ impl Columns {
         self.place_of(which).and_then(|place| cells.get(place)).unwrap_or_default()
     }
 
-    /// Whether `verify` wrote the table. It has a row for each app of a tenant.
+    /// Whether `verify` or `status` wrote the table. It has a row for each app of a tenant.
     pub(in crate::cli) fn is_results(&self) -> bool {
         OF_RESULTS.iter().all(|name| self.position(name).is_some())
     }

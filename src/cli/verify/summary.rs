@@ -12,16 +12,6 @@ pub(super) struct OutcomeSummary {
     by_outcome: BTreeMap<Box<str>, u64>,
 }
 
-/// An outcome with the number of its rows, and the sentence, owner and tone that these rows share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Category<'t> {
-    pub(super) outcome: &'t str,
-    pub(super) count: u64,
-    pub(super) line: &'static str,
-    pub(super) turn: Owner,
-    pub(super) tone: Tone,
-}
-
 /// The sentence of an outcome, the owner of the next step, and the tone.
 pub(super) fn meaning(outcome: &str) -> (&'static str, Owner, Tone) {
     let Some(standing) = TenantStatus::named(outcome) else {
@@ -52,28 +42,16 @@ impl OutcomeSummary {
         self.by_outcome.iter().filter(|(outcome, _)| which(outcome)).map(|(_, count)| count).sum()
     }
 
-    /// The outcomes that occur, the least urgent first, then those with the most rows.
-    pub(super) fn categories(&self) -> Vec<Category<'_>> {
-        let mut categories: Vec<Category<'_>> = (self.by_outcome.iter())
-            .map(|(outcome, count)| {
-                let (line, turn, tone) = meaning(outcome);
-                Category { outcome, count: *count, line, turn, tone }
-            })
-            .collect();
-        categories.sort_by_key(|category| (category.tone, std::cmp::Reverse(category.count), category.outcome));
-        categories
-    }
-
     /// The counts, for a terminal. The last line is the sum. If the run was stopped, that line says that rows are missing.
     pub(super) fn text(&self, is_stopped: bool) -> String {
-        let mut lines: Vec<String> = self
-            .categories()
-            .iter()
-            .map(|category| {
-                let line = if category.outcome == NOT_ASKED { category.line } else { "" };
-                format!("{:>8}  {:<20}{line}", category.count, category.outcome).trim_end().to_owned()
-            })
-            .collect();
+        let mut outcomes: Vec<_> = self.by_outcome.iter().collect();
+        // The least urgent come first, then those with the most rows.
+        outcomes.sort_by_key(|(outcome, count)| (meaning(outcome).2, std::cmp::Reverse(**count)));
+        let mut lines = Vec::new();
+        for (outcome, count) in outcomes {
+            let line = if **outcome == *NOT_ASKED { meaning(outcome).0 } else { "" };
+            lines.push(format!("{count:>8}  {outcome:<20}{line}").trim_end().to_owned());
+        }
         let of_all = if is_stopped { "rows so far" } else { "rows, each accounted for" };
         lines.push(format!("{:>8}  {of_all}", self.rows()));
         lines.join("\n")
