@@ -6,6 +6,7 @@ mod csv_safe;
 mod customers;
 mod demo;
 mod doctor;
+mod document;
 mod exit;
 mod init;
 mod inspect;

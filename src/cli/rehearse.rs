@@ -40,7 +40,7 @@ pub(super) struct RehearseArgs {
     /// The app profile, by its id in consent.toml.
     #[arg(long, required_unless_present = "chain", conflicts_with = "chain")]
     app: Option<ProfileId>,
-    /// A chain of apps, by its id in consent.toml, in the place of one app.
+    /// A chain of apps, by its id in consent.toml, instead of one app.
     #[arg(long)]
     chain: Option<ProfileId>,
     /// Which column of the table has a field, by its heading or number: tenant=customerId, label=2.
@@ -94,7 +94,6 @@ struct Rehearsed {
 const TURNS: u32 = 12;
 const TURN: Duration = Duration::from_secs(6 * 3600);
 
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 pub(super) async fn run(config: Config, args: &RehearseArgs) -> Result<Exit, CommandError> {
     let (what, apps) = match (&args.app, &args.chain) {
         (_, Some(chain)) => (format!("--chain={chain}"), super::chain(&config, chain)?.steps.clone()),
@@ -103,6 +102,20 @@ pub(super) async fn run(config: Config, args: &RehearseArgs) -> Result<Exit, Com
     };
     let (mut customers, tenants) = read(&config, args)?;
     std::fs::create_dir(&args.to).map_err(|error| usage(format!("{} cannot be made: {error}", args.to.display())))?;
+    let played = play(config, args, &mut customers, tenants, what, &apps).await;
+    played.map_err(|error| CommandError { message: format!("{}\n{} is incomplete: delete it.", error.message, args.to.display()), ..error })
+}
+
+/// Makes the links, plays the visits, and writes the folder.
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+async fn play(
+    config: Config,
+    args: &RehearseArgs,
+    customers: &mut [Rehearsed],
+    tenants: Vec<TenantSetup>,
+    what: String,
+    apps: &[ProfileId],
+) -> Result<Exit, CommandError> {
     let (stage, config) = build(config, tenants, &args.to).map_err(failed)?;
     let apps: Vec<&ConfiguredApp> = apps.iter().filter_map(|id| config.app(id)).collect();
     let path = |name: &str| args.to.join(name).display().to_string();
@@ -128,7 +141,7 @@ pub(super) async fn run(config: Config, args: &RehearseArgs) -> Result<Exit, Com
     ];
     verify::run(&stage.installation, &arguments::<VerifyArgs>(&flags)?).await?;
     stage.installation.records.settle().map_err(failed)?;
-    index::write(&stage, &customers).await.map_err(failed)?;
+    index::write(&stage, customers).await.map_err(failed)?;
     eprintln!("Open {}. Its links work nowhere: nothing of the rehearsal is for a customer.", path("index.html"));
     Ok(Exit::Done)
 }

@@ -4,22 +4,16 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IntoInnerError, Write as _};
 use std::path::Path;
 
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use maud::{Markup, html};
 use time::OffsetDateTime;
 
+use super::document::document;
 use super::mail::addresses;
 use super::timestamp::{exact, minute};
 use crate::consent::outcome::Tone;
 use crate::consent::{Owner, TenantStatus};
 use crate::file::{self, Readers};
-use crate::web::headers::STYLE;
-
-/// What the report adds to the pages' style sheet.
-const TABLES: &str = include_str!("report.css");
+use crate::web::pages::encoded;
 
 /// Whose move it is: the owner's stable name, the heading and the tone, in the order of the report.
 pub(super) const GROUPS: [(&str, &str, Tone); 4] = [
@@ -100,56 +94,43 @@ pub(super) fn write(path: &Path, about: &About<'_>, customers: &[ReportedCustome
 type Group<'c> = ((&'static str, &'static str, Tone), Vec<&'c ReportedCustomer>);
 
 fn page(about: &About<'_>, all: usize, groups: &[Group<'_>]) -> Markup {
-    let style = format!("{STYLE}{TABLES}");
-    let hash = STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()));
-    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'");
     let complete = groups.iter().find(|((who, ..), _)| *who == "nobody").map_or(0, |(_, customers)| customers.len());
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="robots" content="noindex";
-                meta name="referrer" content="no-referrer";
-                title { "Approvals of " (about.operator) ", " (minute(about.at)) " UTC" }
-                style { (PreEscaped(style)) }
+    let title = format!("Approvals of {}, {} UTC", about.operator, minute(about.at));
+    let body = html! {
+        body.report {
+            main {
+                header {
+                    p.eyebrow { (about.operator) }
+                    h1 { (complete) " of " (all) (if all == 1 { " customer is" } else { " customers are" }) " complete" }
+                    p.quiet {
+                        (if about.apps.len() == 1 { "App: " } else { "Apps: " }) (about.apps.join(", "))
+                        " · " (minute(about.at)) " UTC"
+                        @if about.is_stopped { " · stopped before all were checked" }
+                    }
+                }
+                nav aria-label="Whose move it is" {
+                    ul.groups {
+                        @for ((who, title, tone), customers) in groups {
+                            li class=(tone.class()) { a href={ "#" (who) } { span.count { (customers.len()) } " " (title) } }
+                        }
+                    }
+                }
+                @for ((who, title, tone), customers) in groups {
+                    section id=(who) class=(tone.class()) {
+                        h2 { (title) " (" (customers.len()) ")" }
+                        table {
+                            thead { tr { th scope="col" { "Customer" } th scope="col" { "Apps" } th scope="col" { "Next" } } }
+                            tbody { @for customer in customers { (row(customer, who)) } }
+                        }
+                    }
+                }
             }
-            body.report {
-                main {
-                    header {
-                        p.eyebrow { (about.operator) }
-                        h1 { (complete) " of " (all) (if all == 1 { " customer is" } else { " customers are" }) " complete" }
-                        p.quiet {
-                            (if about.apps.len() == 1 { "App: " } else { "Apps: " }) (about.apps.join(", "))
-                            " · " (minute(about.at)) " UTC"
-                            @if about.is_stopped { " · stopped before all were checked" }
-                        }
-                    }
-                    nav aria-label="Whose move it is" {
-                        ul.groups {
-                            @for ((who, title, tone), customers) in groups {
-                                li class=(tone.class()) { a href={ "#" (who) } { span.count { (customers.len()) } " " (title) } }
-                            }
-                        }
-                    }
-                    @for ((who, title, tone), customers) in groups {
-                        section id=(who) class=(tone.class()) {
-                            h2 { (title) " (" (customers.len()) ")" }
-                            table {
-                                thead { tr { th scope="col" { "Customer" } th scope="col" { "Apps" } th scope="col" { "Next" } } }
-                                tbody { @for customer in customers { (row(customer, who)) } }
-                            }
-                        }
-                    }
-                }
-                footer {
-                    p { "Made by entra-consent " (env!("CARGO_PKG_VERSION")) ". A customer is complete when Microsoft showed every required permission of each app." }
-                }
+            footer {
+                p { "Made by entra-consent " (env!("CARGO_PKG_VERSION")) ". A customer is complete when Microsoft showed every required permission of each app." }
             }
         }
-    }
+    };
+    document(&title, &body)
 }
 
 /// A shape for each tone, so that a reader without colours can tell them apart.
@@ -214,13 +195,9 @@ fn row(customer: &ReportedCustomer, who: &str) -> Markup {
     }
 }
 
-/// Everything is encoded but the unreserved characters (RFC 3986 §2.3), so that a contact adds no field to the mail.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// The first mail address in a contact, as the address of a mail.
 fn mail_address(contact: &str) -> Option<String> {
     let address = addresses(contact).into_iter().next()?;
     let (name, host) = address.split_once('@')?;
-    let encoded = |text| utf8_percent_encode(text, ENCODED);
     Some(format!("mailto:{}@{}", encoded(name), encoded(host)))
 }

@@ -17,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use url::Url;
 
+pub(crate) use self::contact::encoded;
 pub(super) use self::contact::mailto;
 pub use self::notice::{Notice, notice, notice_json};
 pub(super) use self::result::{eyebrow, result_json_in};
@@ -70,7 +71,7 @@ impl Render for Room {
     }
 }
 
-const NO_ICON: &str = "data:,";
+pub(crate) const NO_ICON: &str = "data:,";
 
 /// The document around a page's content.
 pub(super) fn shell(branding: Branding<'_>, title: &PageText<'_>, names: Names<'_>, marks: PageMarks, tone: Tone, body: &Markup) -> Markup {

@@ -45,6 +45,7 @@ fn a_rehearsal_shows_each_customer_and_needs_no_network() {
     assert_eq!(index.matches("<tr>").count(), 32);
     assert!(!index.contains("<script>") && index.contains("&lt;script&gt;"));
     let mut files: Vec<&str> = index.split("href=\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect();
+    files.retain(|file| *file != "data:,");
     files.sort_unstable();
     assert!(files.iter().all(|file| folder.path().join("out").join(file).is_file()), "{files:?}");
     assert!(index.matches("user-sync: granted").count() > 15, "rows with a domain have an outcome too");

@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::response::{Html, Redirect};
 use axum::routing::get;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use crate::web::headers::STYLE;
+use crate::cli::document::document;
 
 /// The stories: the path of the short address, a title, and the reason for opening it.
 pub(super) const STORIES: [(&str, &str, &str); 6] = [
@@ -44,47 +44,37 @@ pub(super) fn router(addresses: [String; 6]) -> Router {
 }
 
 fn page() -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                link rel="icon" href="data:,";
-                title { "entra-consent demo" }
-                style { (PreEscaped(STYLE)) }
+    let body = html! {
+        body {
+            header.who {
+                span.monogram aria-hidden="true" { "ec" }
+                p { "entra-consent demo" }
             }
-            body {
-                header.who {
-                    span.monogram aria-hidden="true" { "ec" }
-                    p { "entra-consent demo" }
+            main.start {
+                div.verdict {
+                    h1 { "Approve an app as a customer's administrator" }
+                    p.lead {
+                        "You are Northwind, a managed service provider, and you mailed these links to your customers. Microsoft is simulated on \
+                         this machine. The terminal shows a line for each event."
+                    }
                 }
-                main.start {
-                    div.verdict {
-                        h1 { "Approve an app as a customer's administrator" }
-                        p.lead {
-                            "You are Northwind, a managed service provider, and you mailed these links to your customers. Microsoft is simulated on \
-                             this machine. The terminal shows a line for each event."
-                        }
-                    }
-                    @for (name, title, text) in STORIES {
-                        section {
-                            h2 { a href=(name) { (title) } }
-                            p.quiet { (text) }
-                        }
-                    }
+                @for (name, title, text) in STORIES {
                     section {
-                        h2 { "Also try" }
-                        ul {
-                            li { "Cancel on Microsoft's page. After an earlier approval, the page still says that the app is approved." }
-                            li { "Sign in as an ordinary user and request approval." }
-                            li { "Sign in as an administrator of another organisation." }
-                            li { "Change a letter of a link." }
-                        }
+                        h2 { a href=(name) { (title) } }
+                        p.quiet { (text) }
+                    }
+                }
+                section {
+                    h2 { "Also try" }
+                    ul {
+                        li { "Cancel on Microsoft's page. After an earlier approval, the page still says that the app is approved." }
+                        li { "Sign in as an ordinary user and request approval." }
+                        li { "Sign in as an administrator of another organisation." }
+                        li { "Change a letter of a link." }
                     }
                 }
             }
         }
-    }
+    };
+    document("entra-consent demo", &body)
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{PreEscaped, html};
 use serde_json::Value;
 
 use super::Rehearsed;
 use super::visit::Rehearsal;
 use crate::cli::csv_safe::safe_cell;
+use crate::cli::document::document;
 use crate::file::{self, Readers};
 use crate::serve::store::Queue;
 
@@ -67,17 +68,9 @@ pub(super) async fn write(stage: &Rehearsal, customers: &[Rehearsed]) -> Result<
 
 fn page(stage: &Rehearsal, customers: &[Rehearsed], outcomes: &BTreeMap<String, Vec<String>>) -> maud::Markup {
     let title = format!("Rehearsal of {}", stage.installation.config.site.operator);
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { (title) }
-                style { "body{font:16px/1.5 system-ui,sans-serif;margin:2rem}table{border-collapse:collapse}th,td{text-align:left;vertical-align:top;padding:.4rem .8rem;border-bottom:1px solid #ccc}ol,ul{margin:0;padding-left:1.2rem}" }
-            }
-            body {
+    let body = html! {
+        body.report {
+            main.start {
                 h1 { (title) }
                 p { "Simulated administrators saw these pages. No customer got anything, and no link of the rehearsal works." }
                 p {
@@ -85,14 +78,15 @@ fn page(stage: &Rehearsal, customers: &[Rehearsed], outcomes: &BTreeMap<String, 
                     a href="events.jsonl" { "Events" } " · " a href="tickets.csv" { "Tickets" } " · " a href="records.jsonl" { "Records" }
                 }
                 table {
-                    thead { tr { th { "Row" } th { "Customer" } th { "The administrator" } th { "What the administrator saw" } th { "Outcome" } } }
+                    thead { tr { th scope="col" { "Customer" } th scope="col" { "Pages that the administrator saw" } th scope="col" { "Outcome" } } }
                     tbody {
                         @for customer in customers {
                             @let mail = format!("links.mails/row-{}.eml", customer.browser.row + 1);
                             tr {
-                                td { (customer.browser.row) }
-                                td { (customer.name) }
-                                td { (customer.habit.1) }
+                                th scope="row" {
+                                    bdi { (customer.name) }
+                                    span.small { "Row " (customer.browser.row) ": " (customer.habit.1) }
+                                }
                                 td {
                                     ol {
                                         @if stage.folder.join(&mail).exists() { li { a href=(mail) { "The mail" } } }
@@ -106,5 +100,6 @@ fn page(stage: &Rehearsal, customers: &[Rehearsed], outcomes: &BTreeMap<String, 
                 }
             }
         }
-    }
+    };
+    document(&title, &body)
 }

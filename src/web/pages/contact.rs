@@ -1,7 +1,7 @@
 //! How to reach the operator: the mail address and the phone number in the text of the configuration, as links.
 
 use maud::{Markup, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use super::{Branding, Moment, ResultPage};
 use crate::web::words::PAGES;
@@ -65,9 +65,13 @@ fn facts(page: &ResultPage<'_>) -> String {
     lines.into_iter().flatten().map(|(label, value)| format!("\r\n{}: {value}", label.plain(page.names()))).collect()
 }
 
+/// A text as a part of an address, such as a field of a mail.
+pub(crate) fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, ENCODED)
+}
+
 /// The address of a mail with the first subject and body that together are short enough. `to` is an address of plain letters, or empty.
 pub(in crate::web) fn mailto(to: &str, mails: &[(&str, &str)]) -> Option<String> {
-    let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
     let address = |(subject, body): &(&str, &str)| format!("mailto:{to}?subject={}&body={}", encoded(subject), encoded(body));
     mails.iter().map(address).find(|address| address.len() <= LONGEST)
 }
