@@ -301,7 +301,7 @@ fn unfit(error: UnfitText) -> String {
     let remedy = match error {
         UnfitText::Empty | UnfitText::TooLong => "shorten it",
         UnfitText::At => "leave the address out, or put it into the column contact",
-        UnfitText::Steering => "type it anew, on one line",
+        UnfitText::Steering => "type it again, on one line",
     };
     format!("{error}; {remedy}")
 }

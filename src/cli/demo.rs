@@ -37,7 +37,7 @@ pub(super) struct DemoArgs {
     /// The port of the simulated Microsoft. Default: any free one.
     #[arg(long)]
     sandbox_port: Option<u16>,
-    /// A scenario for the simulated Microsoft (docs/sandbox.md) in the place of the built-in one.
+    /// A scenario for the simulated Microsoft (docs/sandbox.md), instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// How many times faster than real time passes: 60 lets a minute's replication lag pass in a second.

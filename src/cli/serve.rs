@@ -182,7 +182,7 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
             }
             let no_store =
                 "There is no [store] in consent.toml: an outcome that can still change is only looked at again when a page is visited.";
-            let queue = "Orders go to the queue of worker.queue; the worker behind it looks again at outcomes that can still change.";
+            let queue = "Orders go to the queue of worker.queue; its worker checks again the outcomes that can still change.";
             eprintln!("{}", if installation.config.worker.queue.is_some() { queue } else { no_store });
         }
     }

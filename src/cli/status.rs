@@ -33,9 +33,6 @@ pub(super) struct StatusArgs {
     /// How to print the rows.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     output: Format,
-    /// Short for `--output json`.
-    #[arg(long, conflicts_with_all = ["output", "to"])]
-    json: bool,
     /// Write the rows to this file as CSV, which `status`, `remind`, `renew`, `link` and `verify` read.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     to: Option<PathBuf>,
@@ -71,7 +68,7 @@ pub(super) async fn run(installation: &Installation, args: &StatusArgs) -> Resul
         return Ok(exit);
     }
     let out = BufWriter::new(io::stdout().lock());
-    let result = match if args.json { Format::Json } else { args.output } {
+    let result = match args.output {
         Format::Table => write_table(&rows, now, out),
         format => output::all(format, &rows, out),
     };

@@ -309,7 +309,7 @@ fn of_records<'s>(
         "{} lines: {} of claims and outcomes, {} other records, {} that are not records of this program.",
         counts.lines, counts.of_tickets, counts.other, counts.foreign
     );
-    eprintln!("{claims} claims want a look, in {} tenants and apps. {closed} have their last word.", open.len());
+    eprintln!("{claims} claims need a check, in {} tenants and apps. {closed} are final.", open.len());
     if without_tenant > 0 {
         eprintln!("{without_tenant} came from links for any tenant, so no tenant can be asked about them.");
     }

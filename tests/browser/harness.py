@@ -245,13 +245,13 @@ class Lambda(http.server.ThreadingHTTPServer):
         }
 
 
-class LambdaDoor(http.server.BaseHTTPRequestHandler):
-    RUNTIME = "/2018-06-01/runtime/"
+class Door(http.server.BaseHTTPRequestHandler):
+    """Answers requests without a log."""
 
     def log_message(self, *_):
         pass
 
-    def reply(self, status, headers, body):
+    def answer(self, status, headers, body=b""):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -259,12 +259,16 @@ class LambdaDoor(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+
+class LambdaDoor(Door):
+    RUNTIME = "/2018-06-01/runtime/"
+
     def do_GET(self):
         if self.path.startswith(self.RUNTIME):
             number, event = self.server.events.get()
             deadline = str(int((time.time() + PATIENCE) * 1000))
             names = {"Aws-Request-Id": number, "Deadline-Ms": deadline, "Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:1:function:callback"}
-            self.reply(200, {f"Lambda-Runtime-{name}": value for name, value in names.items()}, json.dumps(event).encode())
+            self.answer(200, {f"Lambda-Runtime-{name}": value for name, value in names.items()}, json.dumps(event).encode())
             return
         path, _, query = self.path.partition("?")
         place = {"accountId": "1", "apiId": "a", "domainName": self.headers["Host"], "domainPrefix": "a", "requestId": "r", "routeKey": "$default",
@@ -276,11 +280,11 @@ class LambdaDoor(http.server.BaseHTTPRequestHandler):
         self.server.answers[number] = answer = queue.Queue()
         self.server.events.put((number, event))
         answer = answer.get(timeout=PATIENCE)
-        self.reply(answer["statusCode"], answer["headers"], answer["body"].encode())
+        self.answer(answer["statusCode"], answer["headers"], answer["body"].encode())
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0)) if self.headers["Content-Length"] else self.chunks()
-        self.reply(202, {}, b"")
+        self.answer(202, {})
         number = self.path.removeprefix(f"{self.RUNTIME}invocation/").partition("/")[0]
         self.server.answers[number].put(json.loads(body))
 

@@ -18,7 +18,7 @@ import threading
 import unittest
 from urllib.parse import urlsplit
 
-from harness import APP, APP_SECRET, BINARY, KEY, Programs, call, free_ports, invitation, listens, until
+from harness import APP, APP_SECRET, BINARY, KEY, Door, Programs, call, free_ports, invitation, listens, until
 
 CONTOSO = "0a1b0000-0000-4000-8000-000000000002"
 WOODGROVE = "0a1b0000-0000-4000-8000-000000000004"
@@ -63,18 +63,7 @@ class Authority(http.server.ThreadingHTTPServer):
         return [(path, referrer) for path, referrer in self.visits if path == f"/{tenant}/v2.0/adminconsent"]
 
 
-class AuthorityHandler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def answer(self, status, headers, body=b""):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
+class AuthorityHandler(Door):
     def do_GET(self):
         page = self.server.pages.get(self.path)
         if page is not None:

@@ -199,7 +199,14 @@ async fn a_chain_that_was_declined_yesterday_is_resumed_today_from_the_same_link
         assert_eq!(page.outcome(), "granted");
         let link = browser.press(&address, "mail-backup").await;
         assert_eq!(browser.decide(&link, demo::CONTOSO, "cancel").await.outcome(), "declined");
-        format!("{}/chain", page.url)
+        let report = format!("{}/chain", page.url);
+        let half = browser.open(&report).await;
+        assert_eq!(
+            attribute(&half.body, "a.primary", "href").unwrap(),
+            format!("{address}#step-2"),
+            "the same link leads to the next step"
+        );
+        report
     };
     let yesterday = service.records().len();
     service.start_in_the_present().await;

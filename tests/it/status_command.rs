@@ -153,7 +153,7 @@ fn records_in_any_order_say_how_far_each_customer_is() {
     for order in 0..lines.len() {
         lines.rotate_left(order);
         terminal.write("records.jsonl", &lines.concat());
-        let told = terminal.run(&["status", "--from", "links.csv", "--records", "records.jsonl", "--json"]);
+        let told = terminal.run(&["status", "--from", "links.csv", "--records", "records.jsonl", "--output", "json"]);
         assert_eq!(told.status, 3, "{told:?}");
         assert_eq!(states(&told), expected.clone().into(), "{order}");
         assert_eq!(
@@ -163,7 +163,7 @@ fn records_in_any_order_say_how_far_each_customer_is() {
              Approvals: 8 (8 invited → 6 seen → 5 started → 4 returned → 2 confirmed).\n"
         );
     }
-    let told = terminal.run_with(&["status", "--from", "links.csv", "--records", "-", "--json"], &lines.concat());
+    let told = terminal.run_with(&["status", "--from", "links.csv", "--records", "-", "--output", "json"], &lines.concat());
     assert_eq!(states(&told), expected.into());
 }
 
@@ -198,7 +198,7 @@ fn a_chain_of_each_customer_is_one_line_that_fits_80_and_120_columns() {
         let width = |line: &str| line.chars().map(|c| if c > '\u{2fff}' { 2 } else { 1 }).sum::<usize>();
         assert!(told.out.lines().all(|line| width(line) <= columns.parse().unwrap()), "{}", told.out);
     }
-    let told = terminal.run(&[&arguments[..], &["--json"]].concat());
+    let told = terminal.run(&[&arguments[..], &["--output", "json"]].concat());
     let states = states(&told);
     assert_eq!(states["Customer 1 reader"], "confirmed granted nobody");
     assert_eq!(states["Customer 1 apple"], "confirmed granted nobody");
@@ -233,7 +233,7 @@ fn the_table_of_a_status_goes_on_where_older_records_are_gone() {
         ),
     );
     let from = ["status", "--from", "status.csv", "--from", "results.csv", "--records", "-"];
-    let told = terminal.run_with(&[&from[..], &["--json"]].concat(), &later);
+    let told = terminal.run_with(&[&from[..], &["--output", "json"]].concat(), &later);
     let expected = [
         ("Customer 0 mail-backup", "invited - customer"),
         ("Customer 1 mail-backup", "started - customer"),
@@ -243,9 +243,9 @@ fn the_table_of_a_status_goes_on_where_older_records_are_gone() {
     ];
     assert_eq!(states(&told), expected.map(|(name, state)| (name.to_owned(), state.to_owned())).into());
     // Customer 0 was invited just now, and customer 1 has not acted since the invitation.
-    let told = terminal.run_with(&[&from[..], &["--json", "--stale", "1d"]].concat(), &later);
+    let told = terminal.run_with(&[&from[..], &["--output", "json", "--stale", "1d"]].concat(), &later);
     assert_eq!((told.status, told.out.as_str()), (0, "[]\n"), "{told:?}");
-    let told = terminal.run_with(&[&from[..], &["--json", "--stale", "0d"]].concat(), &later);
+    let told = terminal.run_with(&[&from[..], &["--output", "json", "--stale", "0d"]].concat(), &later);
     assert_eq!(states(&told).into_keys().collect::<Vec<_>>(), ["Customer 0 mail-backup", "Customer 1 mail-backup"]);
     assert_eq!(terminal.run(&["status", "--from", "customers.csv"]).status, 2);
     // `link` takes the table too: one row for each customer, with the contact.
@@ -354,7 +354,7 @@ fn links_that_end_soon_are_replaced_and_old_ones_listed() {
 
     // A record of the old link is about the same approval, and the reminder has the new link.
     let seen = line("seen", -1, &tenant(0), Some("mail-backup"), Some(&id(&before, 1))).text();
-    let told = terminal.run_with(&["status", "--from", "renewed.csv", "--records", "-", "--json"], &(granted + &seen));
+    let told = terminal.run_with(&["status", "--from", "renewed.csv", "--records", "-", "--output", "json"], &(granted + &seen));
     assert_eq!(rows(&told)[0]["step"], "seen", "{told:?}");
     let told = terminal.run_with(&["remind", "--from", "links.csv", "--from", "renewed.csv"], "");
     assert!(told.out.contains(&after[1][place("link")]) && !told.out.contains(&before[1][place("link")]), "{told:?}");
@@ -400,7 +400,7 @@ async fn records_are_read_from_a_log_group() {
     ] {
         terminal.set(name, value);
     }
-    let status = |arguments: &[&str]| terminal.run(&[&["status", "--from", "links.csv", "--json"], arguments].concat());
+    let status = |arguments: &[&str]| terminal.run(&[&["status", "--from", "links.csv", "--output", "json"], arguments].concat());
     let told = status(&["--log-group", group, "--since", "3d"]);
     let steps: Vec<_> = rows(&told).iter().map(|row| row["step"].as_str().unwrap().to_owned()).collect();
     assert_eq!(steps, ["invited", "confirmed", "invited"], "{told:?}");
@@ -422,7 +422,7 @@ fn the_store_of_a_running_service_is_read_and_stays_unchanged() {
     let told = terminal.run(&["status", "--from", "links.csv", "--store"]);
     assert_eq!((told.status, told.err.as_str()), (2, "error: consent.toml has no [store], so there is no store to read.\n"));
     terminal.write("consent.toml", &config("[store]\npath = \"store.redb\"\n"));
-    let arguments = ["status", "--from", "links.csv", "--store", "--json"];
+    let arguments = ["status", "--from", "links.csv", "--store", "--output", "json"];
     assert_eq!(terminal.run(&arguments).status, 1, "there is no file yet");
     assert!(!terminal.path("store.redb").exists());
 

@@ -33,7 +33,7 @@ fn line(record: &Value) -> String {
         "concluded" if before.is_some_and(|before| before != outcome) => format!("{} becomes {outcome}", before.unwrap_or_default()),
         "concluded" | "settled" | "shown" => outcome.to_owned(),
         "rejected" => format!("refused: {}", text("/rejection/reason").unwrap_or_default()),
-        "dispatched" => format!("the order for another look: {}", text("/sends/order").unwrap_or_default()),
+        "dispatched" => format!("the order for the next check: {}", text("/sends/order").unwrap_or_default()),
         _ => record.to_string(),
     };
     let time = text("/at").and_then(|time| time.get(11..19)).unwrap_or_default();

@@ -147,7 +147,7 @@ fn refused(about: FindingSubject<'_>, refusal: &TokenRefusal, home: TenantId, wh
             about,
             format!("Microsoft gives no token in your own tenant{code}: {}.", meaning.name()),
             why,
-            "Run doctor again later; docs/aadsts.md tells more of the code.",
+            "Run doctor again later; docs/aadsts.md explains the code.",
         ),
         Refused::NoAnswer(reason) => {
             findings.unseen(about, format!("Microsoft does not answer: {reason}."), why, "Check the network and run doctor again.");

@@ -55,7 +55,7 @@ pub(super) async fn prove(
                 about,
                 what,
                 "The customer's page cannot show what the verifier does not see.",
-                "Look at the other findings about this app; docs/outcomes.md tells what each outcome means.",
+                "Look at the other findings about this app; docs/outcomes.md explains each outcome.",
             ),
         }
     }

@@ -161,7 +161,7 @@ const fn what(kind: TokenKind, address: &Address) -> &'static str {
         (TokenKind::Ticket, Address::Callback { .. }) => "a callback: where Microsoft sent a browser back to, with its ticket",
         (TokenKind::Ticket, _) => "a ticket: what travels to Microsoft and back as `state`",
         (TokenKind::Receipt, _) => "a receipt: the address of a result or watch page",
-        (TokenKind::Order, _) => "an order: a message in the queue that asks for another look",
+        (TokenKind::Order, _) => "an order: a message in the queue that asks for another check",
     }
 }
 

@@ -42,7 +42,7 @@ pub(in crate::cli) struct TrackedLink {
     pub(in crate::cli) signed: SignedLink<String>,
     /// The content of the link. A direct link counts as an invitation to its app.
     pub(in crate::cli) invitation: Invitation,
-    /// A direct link leads to Microsoft, and has no page of ours.
+    /// A direct link leads to Microsoft, without an invitation page.
     pub(in crate::cli) is_direct: bool,
     pub(in crate::cli) is_revoked: bool,
 }

@@ -88,7 +88,7 @@ fn open_claims_are_concluded_and_final_outcomes_are_kept() {
     assert_eq!(rows, expected.map(|(label, before, outcome)| (label.to_owned(), before.to_owned(), outcome.to_owned())));
     insta::assert_snapshot!(told(&output), @r#"
     22 lines: 16 of claims and outcomes, 1 other records, 5 that are not records of this program.
-    6 claims want a look, in 6 tenants and apps. 3 have their last word.
+    6 claims need a check, in 6 tenants and apps. 3 are final.
            3  granted
            1  declined
            1  not_found
