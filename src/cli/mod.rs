@@ -14,6 +14,8 @@ mod keys;
 mod link;
 mod mail;
 mod output;
+mod partner;
+mod plan;
 mod practice;
 mod progress;
 mod read_ahead;
@@ -76,6 +78,8 @@ enum Command {
     Init(Box<init::InitArgs>),
     /// Find what is wrong or missing before a customer does.
     Doctor(doctor::DoctorArgs),
+    /// Find the shortest way to each approval, before any mail.
+    Plan(plan::PlanArgs),
     /// Make a link for a tenant's administrator.
     Link(link::LinkArgs),
     /// Show what is in a link or token, and whether it is genuine.
@@ -110,7 +114,7 @@ fn first_steps() -> String {
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Practise, without an account", &["demo", "sandbox", "rehearse"]),
     ("Set up", &["init", "doctor", "keys", "serve", "completions"]),
-    ("Invite customers", &["tenants", "link"]),
+    ("Invite customers", &["tenants", "plan", "link"]),
     ("Follow up", &["status", "remind", "renew", "verify"]),
     ("Look at one thing", &["inspect", "tenant"]),
 ];
@@ -165,6 +169,7 @@ async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, Comman
         Command::Tenant(args) => tenant::run(config, &args).await,
         Command::Serve(args) => serve::run(installation(config).await?.config, &args).await,
         Command::Tenants(args) => tenants::run(&installation(config).await?, &args).await,
+        Command::Plan(args) => plan::run(&installation(config).await?, &args).await,
         Command::Status(args) => status::run(&installation(config).await?, &args).await,
         Command::Remind(args) => remind::run(&installation(config).await?, &args).await,
         Command::Renew(args) => renew::run(&installation(config).await?, &args).await,

@@ -1,12 +1,16 @@
 //! Prints a command's results: a table for people, JSON or CSV for programs.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
+use super::bulk::table::MARK;
 use super::csv_safe;
+use super::exit::{CommandError, failed};
+use crate::file::{self, Readers};
 
 /// The format of results. A command about one thing prints one JSON object; a command about many prints an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -115,6 +119,19 @@ pub(super) fn all<'r, R: PrintedRow>(format: Format, rows: impl IntoIterator<Ite
     let mut printer = Printer::new::<R>(format, out)?;
     rows.into_iter().try_for_each(|row| printer.row(row))?;
     printer.finish()
+}
+
+/// Writes complete results to a file as CSV, with the byte order mark that spreadsheets expect. An older file stays until the new one is
+/// complete.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) fn write_csv<'r, R: PrintedRow>(path: &Path, rows: impl IntoIterator<Item = &'r R>) -> Result<(), CommandError> {
+    let unwritten = |error: io::Error| failed(format!("{}: {error}", path.display()));
+    let mut csv = MARK.to_vec();
+    all(Format::Csv, rows, &mut csv).map_err(unwritten)?;
+    let mut whole = file::unfinished(path, Readers::Owner).map_err(unwritten)?;
+    whole.write_all(&csv).and_then(|()| file::finish(whole, path)).map_err(unwritten)
 }
 
 /// Prints a single result: lines for people, one JSON object, or CSV with one row.

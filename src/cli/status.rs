@@ -5,7 +5,7 @@ mod row;
 pub(super) mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,12 +14,10 @@ use time::OffsetDateTime;
 use self::board::{Board, Step, TrackedApproval, TrackedCustomer};
 use self::row::{StatusRow, write_table};
 use self::sources::{SourceArgs, span};
-use super::bulk::table::MARK;
 use super::exit::{CommandError, Exit, failed};
 use super::output::{self, Format};
 use super::report::{self, About, GROUPS, ReportedApproval, ReportedCustomer, group_of};
 use super::{complain, printed};
-use crate::file::{self, Readers};
 use crate::installation::Installation;
 
 #[derive(Debug, clap::Args)]
@@ -60,11 +58,7 @@ pub(super) async fn run(installation: &Installation, args: &StatusArgs) -> Resul
     }
     complain(&summary(&board, args.stale.map(|_| listed.len()), now));
     if let Some(path) = &args.to {
-        let mut csv = MARK.to_vec();
-        let unwritten = |error: io::Error| failed(format!("{}: {error}", path.display()));
-        output::all(Format::Csv, &rows, &mut csv).map_err(unwritten)?;
-        let mut whole = file::unfinished(path, Readers::Owner).map_err(unwritten)?;
-        whole.write_all(&csv).and_then(|()| file::finish(whole, path)).map_err(unwritten)?;
+        output::write_csv(path, &rows)?;
         return Ok(exit);
     }
     let out = BufWriter::new(io::stdout().lock());

@@ -1,24 +1,23 @@
 //! `entra-consent tenants`: a partner's customers, as a table that `link --from` and `verify --from` accept.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufWriter};
-use std::sync::Arc;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
-use super::bulk::runner::{Attempt, RetryPolicy, Runner};
-use super::bulk::throttle::Scope;
 use super::exit::{CommandError, Exit, failed, usage};
-use super::listed;
 use super::output::{Column, Format, PrintedRow, Printer};
-use super::token_from::{Holder, TokenFrom};
+use super::partner::Partner;
+use super::timestamp::exact;
+use super::token_from::TokenFrom;
+use super::{complain, listed};
 use crate::config::ConfiguredApp;
+use crate::consent::roles::role_name;
 use crate::consent::text::is_steering;
 use crate::consent::{Label, ProfileId, TenantId};
-use crate::entra::graph::{NoPage, PartnerCustomer, PartnerList, Unread};
-use crate::entra::token::AccessToken;
-use crate::entra::verifier::NoToken;
-use crate::installation::{BulkVerifier, Installation};
+use crate::entra::graph::{GdapRoles, PartnerCustomer, PartnerList};
+use crate::installation::Installation;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = include_str!("help/tenants.txt"))]
@@ -45,8 +44,8 @@ enum Source {
     Contracts,
 }
 
-/// Most pages that we read. No partner's list has nearly as many, so this only ends an endless list.
-const MOST_PAGES: usize = 10_000;
+/// How soon a relationship must end for a warning.
+const SOON: time::Duration = time::Duration::days(90);
 
 /// A customer as printed.
 #[derive(Debug, Serialize)]
@@ -57,6 +56,10 @@ struct ListedTenant {
     name: Option<Box<str>>,
     domain: Option<Box<str>>,
     relation: Box<str>,
+    /// When the first role of the delegated administration ends, unless Microsoft extends it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    gdap_ends: Option<OffsetDateTime>,
+    gdap_roles: Vec<String>,
 }
 
 impl PrintedRow for ListedTenant {
@@ -65,80 +68,84 @@ impl PrintedRow for ListedTenant {
         ("label", |customer| customer.label.as_ref().map(|label| label.as_str().to_owned()).unwrap_or_default()),
         ("domain", |customer| customer.domain.as_deref().unwrap_or_default().to_owned()),
         ("relation", |customer| customer.relation.to_string()),
+        ("gdap_ends", |customer| customer.gdap_ends.map(exact).unwrap_or_default()),
+        ("gdap_roles", |customer| customer.gdap_roles.join("; ")),
     ];
 }
 
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Result<Exit, CommandError> {
-    let Some(home) = installation.config.site.home_tenant else {
-        let told = "Your customers are listed in your own tenant, and consent.toml does not say which it is.\n\
-             Write its id as home_tenant under [site]; `entra-consent tenant YOUR-DOMAIN` shows it.";
-        return Err(usage(told));
-    };
     let app = asking(installation, args)?;
-    let bulk_verifier = installation.bulk_verifier(1);
-    let token = token(installation, &bulk_verifier, app, home, args.token_from).await?;
-    let http = bulk_verifier.http(app).map_err(failed)?;
-    let unwritten = |error: io::Error| failed(format!("the customers cannot be printed: {error}"));
+    let partner = Partner::sign_in(installation, app, args.token_from).await?;
+    let relationships = partner.relationships().await;
+    let mut domains = HashMap::new();
     let list = match args.source {
-        Source::Gdap => PartnerList::Gdap,
+        Source::Gdap => {
+            // Only contracts have domains. Without the right to read contracts, the column is empty.
+            let by_contract = |entry: &_| {
+                let contract = PartnerList::Contracts.customer(entry);
+                domains.extend(contract.and_then(|customer| Some((customer.tenant, customer.domain?))));
+                Ok(())
+            };
+            if let Err(error) = partner.each(PartnerList::Contracts, by_contract).await {
+                tracing::info!(error = error.message, "no domains");
+            }
+            PartnerList::Gdap
+        }
         Source::Contracts => PartnerList::Contracts,
     };
+    let unwritten = |error: io::Error| failed(format!("the customers cannot be printed: {error}"));
     let mut printer = Printer::new::<ListedTenant>(args.output, BufWriter::new(io::stdout())).map_err(unwritten)?;
     let mut known = HashSet::new();
-    let (mut changed, mut unreadable) = (0_u64, 0);
-    let mut next = Some(list.first_page(&app.endpoints));
-    let runner = Runner::new(Scope::Service, 1, RetryPolicy::default());
-    let mut failure = None;
-    let mut asked = HashSet::new();
-    while let Some(url) = next.take() {
-        if !asked.insert(url.clone()) {
-            failure = Some("Its next page is one that it had before.".to_owned());
-            break;
-        }
-        let ask = async || match list.page(&http, &app.endpoints, &token.secret, url.clone(), installation.clock.now()).await {
-            Err(NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::NoFlag(_)))) => {
-                Attempt::unanswered(Err(unread.into()), unread.retry_after())
-            }
-            answer => Attempt::answered(answer),
+    let (mut changed, mut unreadable) = (0_u64, 0_u64);
+    let mut ending = Vec::new();
+    let none = GdapRoles::default();
+    let ended = partner.each(list, |entry| {
+        let Some(customer) = list.customer(entry) else {
+            unreadable += 1;
+            return Ok(());
         };
-        let unsent = |pause| Err(Unread::Unwell { status: 429, retry_after: Some(pause) }.into());
-        let page = match runner.send(ask).await.unwrap_or_else(unsent) {
-            Ok(page) if asked.len() <= MOST_PAGES => page,
-            Ok(_) => {
-                failure = Some(format!("The list has more than {MOST_PAGES} pages: it is not believed to end."));
-                break;
-            }
-            Err(error) => {
-                failure = Some(list_error(error, list, app, args.token_from, home));
-                break;
-            }
-        };
-        unreadable += page.unreadable;
-        for customer in page.customers {
-            // A customer may have two contracts, and is listed once.
-            if known.insert(customer.tenant) {
-                let customer = printed(customer);
-                let is_same = customer.label.is_some() && customer.name.as_deref() == customer.label.as_ref().map(Label::as_str);
-                changed += u64::from(!is_same);
-                printer.row(&customer).map_err(unwritten)?;
-            }
+        // A customer may have two contracts, and is listed once.
+        if !known.insert(customer.tenant) {
+            return Ok(());
         }
-        next = page.next;
-    }
+        let gdap = relationships.as_ref().ok().and_then(|all| all.get(&customer.tenant)).unwrap_or(&none);
+        let domain = customer.domain.clone().or_else(|| domains.remove(&customer.tenant));
+        let row = printed(PartnerCustomer { domain, ..customer }, gdap);
+        let is_same = row.label.is_some() && row.name.as_deref() == row.label.as_ref().map(Label::as_str);
+        changed += u64::from(!is_same);
+        ending.extend(row.gdap_ends.filter(|end| *end - installation.clock.now() < SOON).map(|end| (end, row.called().to_owned())));
+        printer.row(&row).map_err(unwritten)
+    });
+    let ended = ended.await;
     printer.finish().map_err(unwritten)?;
-    eprintln!("{} customers.", known.len());
+    complain(&format!("{} customers.", known.len()));
     if changed > 0 {
-        eprintln!("{changed} names do not fit into a link, so they were changed or left out: read through the column label.");
+        complain(&format!("{changed} names do not fit into a link, so they were changed or left out: read through the column label."));
     }
-    if let Some(told) = failure {
-        return Err(failed(format!("The list is not complete. {told}")));
+    ended?;
+    ending.sort();
+    if let Some(((end, name), more)) = ending.split_first() {
+        let more = if more.is_empty() { String::new() } else { format!(", and {} more (column gdap_ends)", more.len()) };
+        complain(&format!(
+            "Delegated administration ends within 90 days: {name} on {}{more}. Ask these customers to renew it.",
+            end.date()
+        ));
+    }
+    if let Err(error) = &relationships {
+        complain(&format!("The columns gdap_ends and gdap_roles are empty. {}", error.message));
     }
     if unreadable > 0 {
-        eprintln!("{unreadable} entries do not say which tenant they are about and were left out.");
+        complain(&format!("{unreadable} entries do not say which tenant they are about and were left out."));
         return Ok(Exit::Attention);
     }
     Ok(Exit::Done)
+}
+
+impl ListedTenant {
+    /// The name for people.
+    fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or("a customer without a name")
+    }
 }
 
 /// The app that we ask with. Its credential signs the requests, and its cloud receives them.
@@ -161,56 +168,7 @@ fn asking<'s>(installation: &'s Installation, args: &TenantsArgs) -> Result<&'s 
     }
 }
 
-async fn token(
-    installation: &Installation,
-    bulk_verifier: &BulkVerifier<'_>,
-    app: &ConfiguredApp,
-    home: TenantId,
-    from: Option<TokenFrom>,
-) -> Result<Arc<AccessToken>, CommandError> {
-    if let Some(from) = from {
-        let holder = Holder::new(from).map_err(usage)?;
-        return holder.token(&app.endpoints, home, &installation.clock).await.map_err(failed);
-    }
-    bulk_verifier.graph_token(app, home).await.map(Arc::new).map_err(|error| {
-        let remedy = match &error {
-            NoToken::Refused(refusal) => match refusal.code {
-                Some(code) => crate::consent::aadsts::lookup(code).operator(),
-                None => "Try again in a moment.",
-            },
-            NoToken::Credential(_) => "ENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.",
-            NoToken::Client(_) => "Look at the app's cloud in consent.toml.",
-        };
-        failed(format!("`{}` has no token for your own tenant {home}: {error}.\n{remedy}", app.profile.id))
-    })
-}
-
-/// Describes what is wrong, who must act, and how.
-fn list_error(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Option<TokenFrom>, home: TenantId) -> String {
-    let permission = list.permission();
-    let remedy = match (error, from) {
-        (NoPage::Unread(Unread::NotVisible), None) => format!(
-            "`{}` needs the application permission {permission} of Microsoft Graph, approved in your own tenant {home}.\n\
-             Add it to the registration, and grant it: Entra admin center > App registrations > {} > API permissions.",
-            app.profile.id, app.profile.name
-        ),
-        (NoPage::Unread(Unread::NotVisible), Some(_)) => format!(
-            "Your own account, or the program that got your token, may not read it: {permission} is needed, and in Entra a role that\n\
-             reads the directory of {home}."
-        ),
-        (NoPage::Unread(Unread::Unauthorized), _) => "Get a new token.".to_owned(),
-        (NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::NoFlag(_))), _) => match unread.retry_after() {
-            Some(wait) => format!("Try again in {} s.", wait.as_secs()),
-            None => "Try again in a moment.".to_owned(),
-        },
-        (NoPage::Unread(Unread::NotFound | Unread::Refused(_) | Unread::Unreadable) | NoPage::Elsewhere, _) => {
-            "A proxy may change the answers of Microsoft, or Graph has changed.".to_owned()
-        }
-    };
-    format!("{error}.\n{remedy}")
-}
-
-fn printed(customer: PartnerCustomer) -> ListedTenant {
+fn printed(customer: PartnerCustomer, gdap: &GdapRoles) -> ListedTenant {
     let name = customer.name.map(|name| Box::<str>::from(name.as_str()));
     ListedTenant {
         tenant: customer.tenant,
@@ -218,6 +176,8 @@ fn printed(customer: PartnerCustomer) -> ListedTenant {
         name,
         domain: customer.domain.map(|domain| domain.as_str().into()),
         relation: customer.relation.as_str().into(),
+        gdap_ends: gdap.first_end(),
+        gdap_roles: gdap.roles().map(role_name).collect(),
     }
 }
 

@@ -18,7 +18,10 @@ use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt as _};
 use self::engine::Engine;
 use self::reported::reported;
 use self::results::{PreviousRows, Results};
-use self::row::{Brief, ResultRow};
+use self::row::Brief;
+#[cfg(test)]
+pub(super) use self::row::Hints;
+pub(super) use self::row::ResultRow;
 use self::subject::{AppToCheck, Input, InputTenant};
 use self::summary::OutcomeSummary;
 use super::bulk::runner::{Going, RetryPolicy, Runner, Stopped};
@@ -38,22 +41,14 @@ use crate::installation::{BulkVerifier, Installation};
 #[derive(Debug, clap::Args)]
 #[command(
     group(clap::ArgGroup::new("where").required(true).args(["tenant", "from", "from_records"])),
-    group(clap::ArgGroup::new("what").args(["app", "chain", "all_apps"])),
     override_usage = "entra-consent verify [OPTIONS] --tenant <DOMAIN|GUID>
        entra-consent verify [OPTIONS] --from <FILE>
        entra-consent verify [OPTIONS] --from-records <FILE>",
     after_help = include_str!("help/verify.txt")
 )]
 pub(super) struct VerifyArgs {
-    /// The app profile, by its id in consent.toml. Several times for several apps.
-    #[arg(long)]
-    app: Vec<ProfileId>,
-    /// All apps of a chain.
-    #[arg(long)]
-    chain: Option<ProfileId>,
-    /// Every app and companion of consent.toml.
-    #[arg(long)]
-    all_apps: bool,
+    #[command(flatten)]
+    which: AppChoice,
     /// One tenant: one of its domains, or its id.
     #[arg(long, value_name = "DOMAIN|GUID")]
     tenant: Option<TenantName>,
@@ -79,9 +74,31 @@ pub(super) struct VerifyArgs {
     /// Write a report for people to this file: one HTML page with everything in it.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+/// Which apps to ask about.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").args(["app", "chain", "all_apps"])))]
+pub(super) struct AppChoice {
+    /// The app profile, by its id in consent.toml. Several times for several apps.
+    #[arg(long)]
+    app: Vec<ProfileId>,
+    /// All apps of a chain.
+    #[arg(long)]
+    chain: Option<ProfileId>,
+    /// Every app and companion of consent.toml.
+    #[arg(long)]
+    all_apps: bool,
+}
+
+/// With which token to ask, and how patiently.
+#[derive(Debug, clap::Args)]
+pub(super) struct Asking {
     /// Ask with your own Graph token instead of an app's credential: from the Azure CLI, or from ENTRA_CONSENT_GRAPH_TOKEN.
     #[arg(long, value_enum, value_name = "WHERE")]
-    token_from: Option<TokenFrom>,
+    pub(super) token_from: Option<TokenFrom>,
     /// How many tenants are asked at a time.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
@@ -94,13 +111,8 @@ pub(super) struct VerifyArgs {
 }
 
 pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Result<Exit, CommandError> {
-    let apps = apps(installation, args)?;
-    let holder = args.token_from.map(Holder::new).transpose().map_err(usage)?;
-    let concurrency = usize::from(args.concurrency);
-    let bulk_verifier = installation.bulk_verifier(concurrency.saturating_mul(2));
-    if holder.is_none() {
-        check_credentials(installation, &bulk_verifier, &apps).await?;
-    }
+    let apps = args.which.apps(installation, args.from_records.is_some())?;
+    let asked_with = AskedWith::new(installation, &args.asking, &apps).await?;
     let asked_for = Cell::new(0_u64);
     // The amount of input read so far, in the unit of the progress: bytes of a table, lines of records.
     let read = Cell::new(0_u64);
@@ -115,11 +127,7 @@ pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Resul
         progress.at(read.get(), || progress_text(results.summary.rows(), going));
         Ok(())
     };
-    let policy = RetryPolicy { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) };
-    let runner = Runner::new(Scope::Tenant, concurrency, policy);
-    let engine = Engine { installation, bulk_verifier: &bulk_verifier, holder: holder.as_ref(), runner, on_row: RefCell::new(on_row) };
-    let ended = engine.run(inputs).await;
-    drop(engine);
+    let ended = asked_with.run(inputs, on_row).await;
     drop(progress);
     let is_stopped = ended.is_err();
     let apps: Vec<&str> = apps.iter().map(|app| &*app.profile.name).collect();
@@ -151,30 +159,92 @@ pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Resul
     })
 }
 
-/// The apps to check.
-fn apps<'s>(installation: &'s Installation, args: &VerifyArgs) -> Result<Vec<&'s ConfiguredApp>, CommandError> {
-    let config = &installation.config;
-    let with_id = |id: &ProfileId| super::app(config, id);
-    let apps: Vec<&ConfiguredApp> = if let Some(id) = &args.chain {
-        super::chain(config, id)?.steps.iter().map(with_id).collect::<Result<_, _>>()?
-    } else if args.all_apps || (args.from_records.is_some() && args.app.is_empty()) || config.apps.len() == 1 {
-        config.apps.iter().collect()
-    } else if args.app.is_empty() {
-        let all = listed(config.apps.iter().map(|app| &app.profile.id));
-        return Err(usage(format!("Which app? Add --app ID, --chain ID or --all-apps. consent.toml has: {all}.")));
-    } else {
-        let mut ids = args.app.clone();
-        ids.sort();
-        ids.dedup();
-        ids.iter().map(with_id).collect::<Result<_, _>>()?
+/// The results of a table's customers, in the order of the table. `asking` says how to ask.
+///
+/// # Errors
+/// As [`run`]; nothing is asked or printed then.
+pub(super) async fn rows(
+    installation: &Installation,
+    apps: &[&ConfiguredApp],
+    asking: &Asking,
+    from: &Path,
+    column: &[ColumnChoice],
+) -> Result<Vec<ResultRow>, CommandError> {
+    let asked_with = AskedWith::new(installation, asking, apps).await?;
+    let read = Cell::new(0_u64);
+    let (inputs, mut progress) = table(installation, from, column, apps, &read)?;
+    let mut rows = Vec::new();
+    let on_row = |row: ResultRow, going: Going| {
+        rows.push(row);
+        progress.at(read.get(), || progress_text(u64::try_from(rows.len()).unwrap_or(u64::MAX), going));
+        Ok(())
     };
-    let of_one_cloud = apps.windows(2).all(|pair| matches!(pair, [one, other] if one.profile.cloud == other.profile.cloud));
-    if !of_one_cloud && args.from_records.is_none() {
-        return Err(usage(
-            "These apps are in more than one cloud, and a tenant is in one. Ask about the apps of each cloud by themselves, with --app.",
-        ));
+    asked_with.run(inputs, on_row).await.map_err(|stopped| match stopped {
+        Stopped::Failed(error) => error,
+        Stopped::Interrupted | Stopped::ReadEnough => CommandError { message: "Stopped.".to_owned(), exit: Exit::Interrupted },
+    })?;
+    drop(progress);
+    rows.sort_by(|one, other| (one.row, &one.app).cmp(&(other.row, &other.app)));
+    Ok(rows)
+}
+
+/// The credentials or the token, and the runner that limits the requests.
+struct AskedWith<'s> {
+    installation: &'s Installation,
+    bulk_verifier: BulkVerifier<'s>,
+    holder: Option<Holder>,
+    runner: Runner,
+}
+
+impl<'s> AskedWith<'s> {
+    async fn new(installation: &'s Installation, asking: &Asking, apps: &[&ConfiguredApp]) -> Result<Self, CommandError> {
+        let holder = asking.token_from.map(Holder::new).transpose().map_err(usage)?;
+        let concurrency = usize::from(asking.concurrency);
+        let bulk_verifier = installation.bulk_verifier(concurrency.saturating_mul(2));
+        if holder.is_none() {
+            check_credentials(installation, &bulk_verifier, apps).await?;
+        }
+        let policy = RetryPolicy { attempts: asking.attempts, patience: Duration::from_secs(asking.patience.saturating_mul(60)) };
+        Ok(Self { installation, bulk_verifier, holder, runner: Runner::new(Scope::Tenant, concurrency, policy) })
     }
-    Ok(apps)
+
+    /// Asks about all inputs.
+    async fn run<'i>(
+        &'i self,
+        inputs: impl Stream<Item = Result<Input<'i>, Stopped>>,
+        on_row: impl FnMut(ResultRow, Going) -> Result<(), Stopped>,
+    ) -> Result<(), Stopped> {
+        let Self { installation, bulk_verifier, holder, runner } = self;
+        Engine { installation, bulk_verifier, holder: holder.as_ref(), runner, on_row: RefCell::new(on_row) }.run(inputs).await
+    }
+}
+
+impl AppChoice {
+    /// The apps to check. Records name their apps themselves, so they need no choice.
+    pub(super) fn apps<'s>(&self, installation: &'s Installation, is_of_records: bool) -> Result<Vec<&'s ConfiguredApp>, CommandError> {
+        let config = &installation.config;
+        let with_id = |id: &ProfileId| super::app(config, id);
+        let apps: Vec<&ConfiguredApp> = if let Some(id) = &self.chain {
+            super::chain(config, id)?.steps.iter().map(with_id).collect::<Result<_, _>>()?
+        } else if self.all_apps || (is_of_records && self.app.is_empty()) || config.apps.len() == 1 {
+            config.apps.iter().collect()
+        } else if self.app.is_empty() {
+            let all = listed(config.apps.iter().map(|app| &app.profile.id));
+            return Err(usage(format!("Which app? Add --app ID, --chain ID or --all-apps. consent.toml has: {all}.")));
+        } else {
+            let mut ids = self.app.clone();
+            ids.sort();
+            ids.dedup();
+            ids.iter().map(with_id).collect::<Result<_, _>>()?
+        };
+        let of_one_cloud = apps.windows(2).all(|pair| matches!(pair, [one, other] if one.profile.cloud == other.profile.cloud));
+        if !of_one_cloud && !is_of_records {
+            return Err(usage(
+                "These apps are in more than one cloud, and a tenant is in one. Ask about the apps of each cloud by themselves, with --app.",
+            ));
+        }
+        Ok(apps)
+    }
 }
 
 /// Reports an unreadable credential once, before the first check.
@@ -214,17 +284,13 @@ fn inputs<'s>(
             label: None,
             reference: None,
             contact: None,
+            language: None,
         };
         Ok((stream::iter([Ok(Input { subject, asked: fresh(apps), problem: None })]).boxed_local(), RunProgress::new(None)))
     } else if let Some(path) = &args.from {
-        let reading = Reading { choices: args.column.clone(), home: installation.config.site.home_tenant };
-        let customers = CustomersOfFile::open(path, &reading).map_err(|error| match error.into_command() {
-            CommandError { message, exit: Exit::Usage } => failed(message),
-            error => error,
-        })?;
-        Ok((of_table(customers, apps.to_vec(), read), RunProgress::of_file(path)))
+        table(installation, path, &args.column, apps, read)
     } else if let Some(path) = &args.from_records {
-        of_records(installation, path, apps, args.app.is_empty() && args.chain.is_none(), read)
+        of_records(installation, path, apps, args.which.app.is_empty() && args.which.chain.is_none(), read)
     } else {
         Err(usage("--tenant, --from or --from-records is needed"))
     }
@@ -261,6 +327,22 @@ fn fresh<'s>(apps: &[&'s ConfiguredApp]) -> Vec<AppToCheck<'s>> {
     apps.iter().map(|app| AppToCheck::of(app)).collect()
 }
 
+/// The customers of a table, read on demand.
+fn table<'s>(
+    installation: &Installation,
+    path: &Path,
+    column: &[ColumnChoice],
+    apps: &[&'s ConfiguredApp],
+    read: &'s Cell<u64>,
+) -> Result<(Inputs<'s>, RunProgress), CommandError> {
+    let reading = Reading { choices: column.to_vec(), home: installation.config.site.home_tenant };
+    let customers = CustomersOfFile::open(path, &reading).map_err(|error| match error.into_command() {
+        CommandError { message, exit: Exit::Usage } => failed(message),
+        error => error,
+    })?;
+    Ok((of_table(customers, apps.to_vec(), read), RunProgress::of_file(path)))
+}
+
 fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, position: &'s Cell<u64>) -> Inputs<'s> {
     let columns = customers.columns().clone();
     let read = move |row: Result<CustomerRow, TableError>| {
@@ -275,11 +357,13 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
                 let label = customer.label.map(|label| label.as_str().into());
                 let reference = customer.reference.map(|reference| reference.as_str().into());
                 let (written, contact) = (customer.tenant.to_string().into(), cell("contact"));
-                (InputTenant { row, written, tenant: Some(customer.tenant), label, reference, contact }, None)
+                let language = customer.language;
+                (InputTenant { row, written, tenant: Some(customer.tenant), label, reference, contact, language }, None)
             }
             Err(error) => {
                 let written = cell("tenant").unwrap_or_default();
-                (InputTenant { row, written, tenant: None, label: cell("label"), reference: None, contact: cell("contact") }, Some(error))
+                let (label, contact) = (cell("label"), cell("contact"));
+                (InputTenant { row, written, tenant: None, label, reference: None, contact, language: None }, Some(error))
             }
         };
         Ok(Input { subject, asked: fresh(&apps), problem })
@@ -324,6 +408,7 @@ fn of_records<'s>(
             label: open.label,
             reference: open.reference,
             contact: None,
+            language: None,
         };
         let app = apps.iter().copied().find(|app| app.profile.id == id);
         let problem = app.is_none().then(|| format!("consent.toml has no app `{id}` any more"));

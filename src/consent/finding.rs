@@ -133,6 +133,8 @@ pub struct Finding {
     /// * `Unanswered`: no answer, or a lagging replica did not find the service principal although a token for the resource proves that it
     ///   exists.
     pub unresolved_resource: BTreeMap<ResourceId, Visible<()>>,
+    /// Resources whose service principals Graph did not find in the tenant. Only a hint for the operator: a replica may lag.
+    pub absent_resources: BTreeSet<ResourceId>,
     /// The `roles` of tokens that this check minted, by resource. A token without roles is an empty set. Roles of cached tokens do not
     /// count.
     pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,

@@ -86,6 +86,10 @@ guid_type! {
     TenantId
 }
 guid_type! {
+    /// An administrator role of Entra (`roleDefinitionId`), the same in every tenant.
+    RoleId
+}
+guid_type! {
     /// The application (client) id of an app registration, the same in every tenant. Not the object id of its service
     /// principal, which differs per tenant.
     ClientId

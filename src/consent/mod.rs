@@ -61,7 +61,7 @@ pub use claim_bound::Draw;
 pub use cloud::Cloud;
 pub use expectation::{Expectation, ExpectedTenant, InvitationOrigin};
 pub use finding::Finding;
-pub use ids::{ClientId, ObjectId, PermissionId, ProfileId, ResourceId, TenantId, TokenId};
+pub use ids::{ClientId, ObjectId, PermissionId, ProfileId, ResourceId, RoleId, TenantId, TokenId};
 pub use outcome::Outcome;
 pub(crate) use owner::Owner;
 pub use profile::AppProfile;

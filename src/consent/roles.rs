@@ -1,6 +1,6 @@
 //! Which role may approve which permissions (protocol reference §1.9), and which permissions reach far.
 
-use super::ids::ResourceId;
+use super::ids::{ResourceId, RoleId};
 use super::permission_table::{self, Known, PermissionKind};
 use super::profile::{ExpectedPermission, ExpectedResource, Need};
 
@@ -11,6 +11,50 @@ pub enum RoleNeeded {
     PrivilegedRoleAdministrator,
     /// Application Administrator or Cloud Application Administrator is enough too.
     ApplicationAdministrator,
+}
+
+/// Roles that partners get, by template id. Those that can approve apps come first, the most powerful first.
+/// Source: learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference.
+const ROLES: [(u128, &str); 14] = [
+    (0x62e9_0394_69f5_4237_9190_0121_7714_5e10, "Global Administrator"),
+    (0xe861_1ab8_c189_46e8_94e1_6021_3ab1_f814, "Privileged Role Administrator"),
+    (0x9b89_5d92_2cd3_44c7_9d02_a6ac_2d5e_a5c3, "Application Administrator"),
+    (0x158c_047a_c907_4556_b7ef_4465_51a6_b5f7, "Cloud Application Administrator"),
+    (0xf2ef_992c_3afb_46b9_b7cf_a126_ee74_c451, "Global Reader"),
+    (0x88d8_e3e3_8f55_4a1e_953a_9b98_98b8_876b, "Directory Readers"),
+    (0x9360_feb5_f418_4baa_8175_e2a0_0bac_4301, "Directory Writers"),
+    (0xfe93_0be7_5e62_47db_91af_98c3_a49a_38b1, "User Administrator"),
+    (0x2923_2cdf_9323_42fd_ade2_1d09_7af3_e4de, "Exchange Administrator"),
+    (0x3a2c_62db_5318_420d_8d74_23af_fee5_d9d5, "Intune Administrator"),
+    (0x194a_e4cb_b126_40b2_bd5b_6091_b380_977d, "Security Administrator"),
+    (0xf023_fd81_a637_4b56_95fd_791a_c022_6033, "Service Support Administrator"),
+    (0x7298_27e3_9c14_49f7_bb1b_9608_f156_bbb8, "Helpdesk Administrator"),
+    (0x4d6a_c14f_3453_41d0_bef9_a3e0_c569_773a, "License Administrator"),
+];
+
+/// The name of a role; the id of one that we do not know.
+pub(crate) fn role_name(role: RoleId) -> String {
+    ROLES.iter().find(|(id, _)| RoleId::from_u128(*id) == role).map_or_else(|| role.to_string(), |(_, name)| (*name).to_owned())
+}
+
+impl RoleNeeded {
+    /// The name for people. More powerful roles are enough too.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::PrivilegedRoleAdministrator => "Privileged Role Administrator",
+            Self::ApplicationAdministrator => "Application Administrator",
+        }
+    }
+
+    /// The least powerful of these roles that can approve the permissions.
+    pub(crate) fn met_by(self, roles: impl Iterator<Item = RoleId>) -> Option<RoleId> {
+        let enough = match self {
+            Self::PrivilegedRoleAdministrator => 2,
+            Self::ApplicationAdministrator => 4,
+        };
+        let held: Vec<RoleId> = roles.collect();
+        ROLES.iter().take(enough).rev().map(|(id, _)| RoleId::from_u128(*id)).find(|role| held.contains(role))
+    }
 }
 
 /// The role that an administrator needs to approve these permissions.
@@ -135,6 +179,24 @@ mod tests {
         }
         let forbidden = ExpectedPermission { need: Need::Forbidden, ..permission(Application, "Mail.ReadWrite") };
         assert_eq!(role_needed(&on(ResourceId::GRAPH, forbidden)), RoleNeeded::ApplicationAdministrator);
+    }
+
+    #[test]
+    fn a_higher_role_is_enough_too() {
+        use RoleNeeded::{ApplicationAdministrator, PrivilegedRoleAdministrator};
+        for (name, graph, other) in [
+            ("Global Administrator", true, true),
+            ("Privileged Role Administrator", true, true),
+            ("Application Administrator", false, true),
+            ("Cloud Application Administrator", false, true),
+            ("Global Reader", false, false),
+        ] {
+            let role = ROLES.iter().find(|(_, known)| *known == name).map(|(id, _)| RoleId::from_u128(*id)).unwrap();
+            assert_eq!(role_name(role), name);
+            let is_met = |needed: RoleNeeded| needed.met_by([role].into_iter()) == Some(role);
+            assert_eq!((is_met(PrivilegedRoleAdministrator), is_met(ApplicationAdministrator)), (graph, other), "{name}");
+        }
+        assert_eq!(role_name(RoleId::from_u128(7)), "00000000-0000-0000-0000-000000000007");
     }
 
     #[test]

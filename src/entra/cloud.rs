@@ -98,7 +98,7 @@ impl Endpoints {
     }
 
     /// An address under Graph's own path, with the same rule for `path`.
-    pub(super) fn at_graph(&self, path: &str) -> Url {
+    pub(crate) fn at_graph(&self, path: &str) -> Url {
         below(&self.graph, path)
     }
 }

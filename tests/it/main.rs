@@ -38,6 +38,7 @@ mod moto;
 mod one_link;
 mod one_list;
 mod pages;
+mod plan_command;
 mod practice;
 mod queue_and_bus;
 mod real_binary;

@@ -67,11 +67,13 @@ fn each_command_that_sandbox_prints_works_as_printed() {
         ended.push((line.split(' ').nth(1).unwrap(), output.status.code().unwrap(), out, err));
     }
     assert_eq!(served.len(), 1, "{printed:?}");
-    let [doctor, tenants, link, verify, status] = ended.as_slice() else { panic!("{printed:?}") };
+    let [doctor, tenants, plan, link, verify, status] = ended.as_slice() else { panic!("{printed:?}") };
 
     assert_eq!((doctor.0, doctor.1), ("doctor", 3), "{doctor:?}");
     assert!(doctor.2.contains("WARNING") && !doctor.2.contains("WRONG"), "{}", doctor.2);
     assert_eq!((tenants.0, tenants.1, tenants.2.lines().count()), ("tenants", 0, 11), "{tenants:?}");
+    assert_eq!((plan.0, plan.1), ("plan", 3), "{plan:?}");
+    assert!(plan.2.contains("GDAP role Application Administrator") && plan.3.contains("6 users may approve themselves"), "{plan:?}");
     assert_eq!((link.0, link.1), ("link", 3), "{link:?}");
     let read = |file: &str| std::fs::read_to_string(to.join(file)).unwrap();
     assert_eq!(read("links.csv").matches("/i/").count(), 10, "{}", link.3);

@@ -9,13 +9,8 @@ use super::verify_command::{Lab, READER, tenant, told};
 const PARTNER: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0fff);
 
 fn customer(number: u32) -> PartnerCustomer {
-    PartnerCustomer {
-        tenant: tenant(number),
-        name: format!("Customer {number}"),
-        domain: format!("c{number}.example"),
-        gdap: number.is_multiple_of(2),
-        contract: Some("ResellerPartner".into()),
-    }
+    let gdap = number.is_multiple_of(2);
+    PartnerCustomer { gdap, ..PartnerCustomer::new(tenant(number), &format!("Customer {number}"), &format!("c{number}.example")) }
 }
 
 fn lab(customers: Vec<PartnerCustomer>) -> Lab {
@@ -47,7 +42,7 @@ fn all_customers_come_through_all_pages_once_each() {
     let (status, csv, told) = ask(&lab, &[]);
     assert_eq!((status, told.as_str()), (Some(0), "225 customers.\n"));
     assert_eq!(csv.lines().count(), 226);
-    assert_eq!(csv.lines().nth(1).unwrap(), format!("{},Customer 0,,gdap", tenant(0)));
+    assert_eq!(csv.lines().nth(1).unwrap(), format!("{},Customer 0,c0.example,gdap,,", tenant(0)));
     let paths: Vec<_> = lab
         .control()
         .requests()
@@ -55,8 +50,9 @@ fn all_customers_come_through_all_pages_once_each() {
         .filter(|request| request.kind == Kind::Graph)
         .map(|request| request.graph_paths[0].clone())
         .collect();
-    assert_eq!(paths[0], "/v1.0/tenantRelationships/delegatedAdminCustomers?$top=300");
-    assert_eq!(paths.len(), 3);
+    let of_customers: Vec<_> = paths.iter().filter(|path| path.contains("delegatedAdminCustomers")).collect();
+    assert_eq!(of_customers[0], "/v1.0/tenantRelationships/delegatedAdminCustomers?$top=300");
+    assert_eq!(of_customers.len(), 3);
 
     let (status, json, _) = ask(&lab, &["--source", "contracts", "--output", "json"]);
     let rows: Vec<Value> = serde_json::from_str(&json).unwrap();
@@ -138,4 +134,34 @@ fn who_asks_and_where_has_to_be_known() {
     let output = lab.run(&ASK);
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("Write its id as home_tenant under [site]"), "{}", told(&output));
+}
+
+#[test]
+fn the_end_and_the_roles_of_a_relationship_are_listed() {
+    let with = |number: u32, days: u16, extends| PartnerCustomer {
+        gdap_roles: vec!["f2ef992c-3afb-46b9-b7cf-a126ee74c451".into(), "00000000-0000-4000-8000-000000000001".into()],
+        gdap_ends_in: days,
+        gdap_extends: extends,
+        ..customer(number)
+    };
+    let lab = lab(vec![with(0, 89, false), with(2, 91, false), with(4, 5, true), customer(6), with(8, 30, false)]);
+    let (status, json, told) = ask(&lab, &["--output", "json"]);
+    let rows: Vec<Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!((status, rows.len()), (Some(0), 5), "{told}");
+    assert_eq!(rows[0]["gdap_roles"], serde_json::json!(["00000000-0000-4000-8000-000000000001", "Global Reader"]));
+    assert!(rows[0]["gdap_ends"].as_str().is_some() && rows[2]["gdap_ends"].is_null(), "an extended one has no end: {rows:?}");
+    assert_eq!((&rows[3]["gdap_ends"], &rows[3]["gdap_roles"]), (&Value::Null, &serde_json::json!([])));
+    assert!(told.contains("ends within 90 days: Customer 8 on ") && told.contains("and 1 more"), "{told}");
+}
+
+#[test]
+fn without_the_right_to_relationships_the_contracts_are_listed() {
+    let lab = lab((0..3).map(customer).collect());
+    may_read(&lab, &["Directory.Read.All"]);
+    let (status, csv, told) = ask(&lab, &["--source", "contracts"]);
+    assert_eq!((status, csv.lines().count()), (Some(0), 4), "{told}");
+    assert!(
+        told.contains("The columns gdap_ends and gdap_roles are empty.") && told.contains("DelegatedAdminRelationship.Read.All"),
+        "{told}"
+    );
 }

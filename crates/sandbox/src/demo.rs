@@ -76,7 +76,7 @@ impl Scenario {
 }
 
 fn customer(tenant: TenantId, name: &str, domain: &str) -> PartnerCustomer {
-    PartnerCustomer { tenant, name: name.into(), domain: domain.into(), gdap: true, contract: Some("ResellerPartner".into()) }
+    PartnerCustomer::new(tenant, name, domain)
 }
 
 fn tenant(id: TenantId, name: &str, domain: &str, [administrator, user]: [&str; 2]) -> TenantSetup {

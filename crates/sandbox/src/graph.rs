@@ -103,6 +103,7 @@ enum Wanted {
     AuthorizationPolicy,
     TenantInformation(TenantKey),
     PartnerCustomers,
+    Relationships,
     Contracts,
     Applications,
     Application(Key),
@@ -147,6 +148,7 @@ impl Wanted {
             ["policies", "authorizationpolicy"] => return Some(Self::AuthorizationPolicy),
             ["contracts"] => return Some(Self::Contracts),
             ["tenantrelationships", "delegatedadmincustomers"] => return Some(Self::PartnerCustomers),
+            ["tenantrelationships", "delegatedadminrelationships"] => return Some(Self::Relationships),
             ["tenantrelationships", function] => {
                 let id = argument(function, "findtenantinformationbytenantid", "tenantid").map(TenantKey::Id);
                 let domain = || argument(function, "findtenantinformationbydomainname", "domainname");
@@ -184,7 +186,9 @@ impl Wanted {
             Self::ApprovalPolicy => &["Policy.Read.All", "Directory.Read.All", "Policy.ReadWrite.ConsentRequest"],
             Self::AuthorizationPolicy => &["Policy.Read.All"],
             Self::TenantInformation(_) => &["CrossTenantInformation.ReadBasic.All"],
-            Self::PartnerCustomers => &["DelegatedAdminRelationship.Read.All", "DelegatedAdminRelationship.ReadWrite.All"],
+            Self::PartnerCustomers | Self::Relationships => {
+                &["DelegatedAdminRelationship.Read.All", "DelegatedAdminRelationship.ReadWrite.All"]
+            }
             Self::Contracts => &["Directory.Read.All", "Directory.ReadWrite.All"],
             Self::Applications | Self::Application(_) | Self::FederatedCredentials(_) => {
                 &["Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"]
@@ -310,6 +314,10 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
             Ok(listed("identityGovernance/appConsent/appConsentRequests", items))
         }
         Wanted::PartnerCustomers => Ok(listed("tenantRelationships/delegatedAdminCustomers", partners::delegated_admin_customers(tenant))),
+        Wanted::Relationships => Ok(listed(
+            "tenantRelationships/delegatedAdminRelationships",
+            partners::delegated_admin_relationships(tenant, world.clock.now()),
+        )),
         Wanted::Contracts => Ok(listed("contracts", partners::contracts(tenant))),
         Wanted::ApprovalPolicy => Ok(Answer::json(200, &objects::approval_policy(tenant))),
         Wanted::AuthorizationPolicy => Ok(Answer::json(200, &objects::authorization_policy(tenant))),

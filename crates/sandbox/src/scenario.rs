@@ -282,6 +282,32 @@ pub struct PartnerCustomer {
     pub gdap: bool,
     /// The customer's `contractType` in `contracts`, such as `ResellerPartner`. Without one, `contracts` omits the customer.
     pub contract: Option<String>,
+    /// The template ids of the administrator roles that `delegatedAdminRelationships` shows. Without one, it omits the customer.
+    #[serde(default)]
+    pub gdap_roles: Vec<String>,
+    /// The days until the relationship ends. Default: 400.
+    #[serde(default = "four_hundred")]
+    pub gdap_ends_in: u16,
+    /// Whether Microsoft extends the relationship by itself.
+    #[serde(default)]
+    pub gdap_extends: bool,
+}
+
+impl PartnerCustomer {
+    /// A customer with GDAP and a reseller contract, and no role.
+    #[must_use]
+    pub fn new(tenant: TenantId, name: &str, domain: &str) -> Self {
+        Self {
+            tenant,
+            name: name.into(),
+            domain: domain.into(),
+            gdap: true,
+            contract: Some("ResellerPartner".into()),
+            gdap_roles: Vec::new(),
+            gdap_ends_in: four_hundred(),
+            gdap_extends: false,
+        }
+    }
 }
 
 impl TenantSetup {
@@ -451,6 +477,10 @@ impl Scenario {
 
 fn yes() -> bool {
     true
+}
+
+fn four_hundred() -> u16 {
+    400
 }
 
 fn region() -> String {

@@ -34,7 +34,7 @@ pub(super) struct Engine<'s, F> {
     pub(super) installation: &'s Installation,
     pub(super) bulk_verifier: &'s BulkVerifier<'s>,
     pub(super) holder: Option<&'s Holder>,
-    pub(super) runner: Runner,
+    pub(super) runner: &'s Runner,
     pub(super) on_row: RefCell<F>,
 }
 
@@ -103,8 +103,8 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
             // The apps are checked one after the other, so that one token serves all apps of a verifier. The first throttled answer ends
             // the attempt.
             let seen = match &unresolved {
-                Some(Unresolved { status, problem, retry_after }) => Seen {
-                    row: row.with_status(*status).with_problem(problem),
+                Some(Unresolved { status, is_elsewhere, problem, retry_after }) => Seen {
+                    row: row.elsewhere(*is_elsewhere).with_status(*status).with_problem(problem),
                     throttled: retry_after.map_or(Throttled::No, |wait| Throttled::Yes(Some(wait))),
                     is_open: *status == UNAVAILABLE,
                 },
@@ -202,7 +202,8 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
         let error = match (&job.tenant_input.tenant, job.tenant) {
             (_, Some(_)) => return Ok(()),
             (None, None) => {
-                return Err(Unresolved { status: TenantStatus::Unverifiable, problem: "no tenant".to_owned(), retry_after: None });
+                let problem = "no tenant".to_owned();
+                return Err(Unresolved { status: TenantStatus::Unverifiable, is_elsewhere: false, problem, retry_after: None });
             }
             (Some(TenantName::Id(id)), None) => {
                 job.tenant = Some(*id);
@@ -225,13 +226,17 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
             Undiscovered::Refused(_) => (Outcome::Unknown, None),
             Undiscovered::NoClient(_) => (Outcome::OperatorFault, None),
         };
-        Err(Unresolved { status: TenantStatus::Outcome(outcome), problem: format!("{error}. {}", error.remedy()), retry_after })
+        let is_elsewhere = matches!(error, Undiscovered::OtherCloud(_));
+        let problem = format!("{error}. {}", error.remedy());
+        Err(Unresolved { status: TenantStatus::Outcome(outcome), is_elsewhere, problem, retry_after })
     }
 }
 
 /// Why a tenant's id is unknown.
 struct Unresolved {
     status: TenantStatus,
+    /// The tenant is in another cloud.
+    is_elsewhere: bool,
     problem: String,
     retry_after: Option<Duration>,
 }

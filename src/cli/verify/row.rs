@@ -1,5 +1,6 @@
 //! One row of the results.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
@@ -9,47 +10,64 @@ use super::subject::{AppToCheck, InputTenant};
 use crate::cli::csv_safe;
 use crate::cli::output::{Column, LINE, PrintedRow, wrapped, write_labelled};
 use crate::cli::timestamp::exact;
+use crate::consent::finding::Visible;
 use crate::consent::permissions::{Difference, NamedPermission};
-use crate::consent::{Outcome, Owner, TenantId, TenantStatus};
+use crate::consent::{Outcome, Owner, ResourceId, TenantId, TenantStatus};
 use crate::installation::TimedCheck;
 
 /// The column `outcome` of a row that was not checked.
-pub(super) const NOT_ASKED: &str = "not_asked";
+pub(in crate::cli) const NOT_ASKED: &str = "not_asked";
 pub(super) const UNAVAILABLE: TenantStatus = TenantStatus::Outcome(Outcome::Unavailable);
 /// The separator between the entries of a list in one cell.
 const BETWEEN: &str = "; ";
 
 /// The result for one app in one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ResultRow {
+pub(in crate::cli) struct ResultRow {
     /// The row of the tenant in the input.
-    pub(super) row: u64,
+    pub(in crate::cli) row: u64,
     /// The tenant as written in the input.
-    pub(super) tenant: Box<str>,
+    pub(in crate::cli) tenant: Box<str>,
     /// `None` if it is unknown.
-    pub(super) tenant_id: Option<TenantId>,
+    pub(in crate::cli) tenant_id: Option<TenantId>,
     /// The tenant's name from Graph.
-    pub(super) name: Option<Box<str>>,
-    pub(super) label: Option<Box<str>>,
-    pub(super) reference: Option<Box<str>>,
+    pub(in crate::cli) name: Option<Box<str>>,
+    pub(in crate::cli) label: Option<Box<str>>,
+    pub(in crate::cli) reference: Option<Box<str>>,
     /// The app's id in consent.toml.
-    pub(super) app: Box<str>,
+    pub(in crate::cli) app: Box<str>,
     /// The stable name of the outcome.
-    pub(super) outcome: Box<str>,
+    pub(in crate::cli) outcome: Box<str>,
     /// The last outcome in the records.
-    pub(super) before: Option<Box<str>>,
+    pub(in crate::cli) before: Option<Box<str>>,
     /// The party that can change the outcome.
-    pub(super) who: Box<str>,
-    pub(super) missing: Vec<Box<str>>,
-    pub(super) unseen: Vec<Box<str>>,
-    pub(super) unexpected: Vec<Box<str>>,
-    pub(super) forbidden: Vec<Box<str>>,
+    pub(in crate::cli) who: Box<str>,
+    pub(in crate::cli) missing: Vec<Box<str>>,
+    pub(in crate::cli) unseen: Vec<Box<str>>,
+    pub(in crate::cli) unexpected: Vec<Box<str>>,
+    pub(in crate::cli) forbidden: Vec<Box<str>>,
     #[serde(with = "time::serde::rfc3339::option")]
-    pub(super) checked_at: Option<OffsetDateTime>,
+    pub(in crate::cli) checked_at: Option<OffsetDateTime>,
     /// What prevented a check.
-    pub(super) problem: Option<Box<str>>,
+    pub(in crate::cli) problem: Option<Box<str>>,
     /// The person to write to.
-    pub(super) contact: Option<Box<str>>,
+    pub(in crate::cli) contact: Option<Box<str>>,
+    /// What only `plan` uses. No output has it.
+    #[serde(skip)]
+    pub(in crate::cli) hints: Hints,
+}
+
+/// Details of a check that are no part of its outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::cli) struct Hints {
+    /// The language of the mail.
+    pub(in crate::cli) language: Option<Box<str>>,
+    /// The domain's tenant is in another cloud.
+    pub(in crate::cli) is_elsewhere: bool,
+    /// [`crate::consent::Finding::users_may_consent`]
+    pub(in crate::cli) users_may_consent: bool,
+    /// Resources of the profile whose service principals the tenant lacks.
+    pub(in crate::cli) absent_resources: BTreeSet<ResourceId>,
 }
 
 impl ResultRow {
@@ -65,6 +83,7 @@ impl ResultRow {
             outcome: NOT_ASKED.into(),
             before: target.claim.as_ref().and_then(|claim| claim.before).map(|before| before.name().into()),
             who: Owner::Operator.for_operator().into(),
+            hints: Hints { language: subject.language.clone(), ..Hints::default() },
             ..Self::default()
         }
     }
@@ -75,6 +94,10 @@ impl ResultRow {
 
     pub(super) fn with_problem(self, problem: &str) -> Self {
         Self { problem: Some(problem.into()), ..self }
+    }
+
+    pub(super) fn elsewhere(self, is_elsewhere: bool) -> Self {
+        Self { hints: Hints { is_elsewhere, ..self.hints }, ..self }
     }
 
     /// No check was possible now.
@@ -91,12 +114,17 @@ impl ResultRow {
             unexpected: named(&difference.unexpected),
             forbidden: named(&difference.forbidden),
             checked_at: Some(check.at.replace_nanosecond(0).unwrap_or(check.at)),
+            hints: Hints {
+                users_may_consent: check.finding.users_may_consent == Visible::Seen(true),
+                absent_resources: check.finding.absent_resources.clone(),
+                ..self.hints
+            },
             ..self
         }
     }
 
     /// The name of the tenant for people.
-    pub(super) fn called(&self) -> &str {
+    pub(in crate::cli) fn called(&self) -> &str {
         self.name.as_deref().or(self.label.as_deref()).unwrap_or(&self.tenant)
     }
 
@@ -125,6 +153,7 @@ impl ResultRow {
             checked_at: OffsetDateTime::parse(cell("checked_at"), &time::format_description::well_known::Rfc3339).ok(),
             problem: text("problem"),
             contact: text("contact"),
+            hints: Hints::default(),
         })
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct InputTenant {
     pub(super) reference: Option<Box<str>>,
     /// The person to write to.
     pub(super) contact: Option<Box<str>>,
+    /// The language of the mail.
+    pub(super) language: Option<Box<str>>,
 }
 
 /// An app to check in a tenant.

@@ -13,7 +13,7 @@ mod state;
 pub(crate) use batch::{Reply, send_batch, send_page};
 pub use get::Unread;
 pub(super) use get::get;
-pub(crate) use partners::{NoPage, PartnerCustomer, PartnerList};
+pub(crate) use partners::{GdapRelationships, GdapRoles, NoPage, PartnerCustomer, PartnerList};
 pub(crate) use question::Part;
 pub use question::Question;
 pub(crate) use state::GraphState;

@@ -181,6 +181,9 @@ impl GraphState {
         let unresolved_resource = self.resources.iter().filter(|(_, seen)| any_homeless && seen.seen().is_none());
         finding.unresolved_resource = unresolved_resource.map(|(resource, seen)| (*resource, seen.map(|_| ()))).collect();
 
+        let absent = self.resources.iter().filter(|(_, seen)| **seen == Visible::Absent);
+        finding.absent_resources = absent.map(|(resource, _)| *resource).collect();
+
         finding.application = assignments.map(|list| {
             let granted = list.into_iter().map(|entry| GrantedPermission {
                 resource: places.get(&entry.resource).copied(),
