@@ -34,7 +34,7 @@ pub(super) struct PlanArgs {
     /// Which column of the table has a field, by its heading or number: tenant=customerId, label=2.
     #[arg(long, value_name = "FIELD=NAME")]
     column: Vec<ColumnChoice>,
-    /// Only rows that need a link, for `link --from`.
+    /// Leave out rows that need no link. `link --from` reads the rest.
     #[arg(long)]
     links: bool,
     /// How to print the rows.
@@ -185,7 +185,8 @@ pub(super) async fn run(installation: &Installation, args: &PlanArgs) -> Result<
         complain(&format!("The requests are in {}. This program sends none of them.", path.display()));
     }
     if args.links {
-        rows.retain(|row| row.way.needs_link());
+        // `link` says what is wrong with a row, so such rows stay.
+        rows.retain(|row| row.way.needs_link() || matches!(row.way, Way::Operator | Way::AskAgain));
     }
     if let Some(path) = &args.to {
         output::write_csv(path, &rows)?;

@@ -57,6 +57,8 @@ mod support;
 mod tables;
 mod template;
 mod tenants_command;
+#[cfg(target_os = "linux")]
+mod three_days;
 mod trust;
 mod two_hundred;
 mod unrecorded;

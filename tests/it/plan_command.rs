@@ -186,4 +186,6 @@ fn a_wrong_row_needs_a_correction_and_stops_nothing() {
     assert_eq!(ways(&rows), ["application_administrator", "operator", "operator"]);
     assert!(rows[1]["problem"].as_str().unwrap().contains("address of a person"), "{:?}", rows[1]);
     assert!(told.contains("2 need a correction of yours"), "{told}");
+    let (rows, _) = plan(&lab, &["--app", "portal", "--links"], 3);
+    assert_eq!(rows.len(), 3, "a wrong row is not forgotten");
 }

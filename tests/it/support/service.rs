@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,6 +33,7 @@ use url::Url;
 use super::installation::write_secret;
 use super::northwind::{self, APP_SECRET, APPLE_AND_CHAIN, BY_ITSELF, KEY, READER_SECRET, USUAL, mail_backup, reader};
 use super::stage::{CANARY, Page, READER, checked_record};
+use super::terminal::Told;
 
 /// The public address.
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
@@ -44,6 +45,8 @@ pub(crate) struct Service {
     pub(crate) control: Control,
     /// The clock of Microsoft and of a server in this process. The real program uses the machine's clock.
     clock: SandboxClock,
+    /// How far the clock of the real program is ahead of the machine's, by libfaketime.
+    ahead: Duration,
     serving: Serving,
     http: reqwest::Client,
     pages: Arc<Mutex<Vec<String>>>,
@@ -71,6 +74,11 @@ fn environment(name: &str) -> Option<String> {
 impl Service {
     /// An installation without a server.
     pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// An installation whose Microsoft differs from the usual one.
+    pub(crate) fn with(change: impl FnOnce(&mut Scenario)) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("service-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -88,6 +96,7 @@ impl Service {
             permissions: vec![PermissionSet::graph(&["Directory.Read.All", "ConsentRequest.Read.All", "Policy.Read.All"], &[])],
             ..AppRegistration::new(READER, "Northwind Reader")
         });
+        change(&mut scenario);
         let clock = SandboxClock::system();
         let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
         write_secret(&folder.join("keys.json"), KEY);
@@ -98,7 +107,7 @@ impl Service {
         std::fs::write(folder.join("consent.toml"), text).unwrap();
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().pool_max_idle_per_host(0).build().unwrap();
         let control = sandbox.control();
-        Self { folder, _sandbox: sandbox, control, clock, serving: Serving::Nobody, http, pages: Arc::default() }
+        Self { folder, _sandbox: sandbox, control, clock, ahead: Duration::ZERO, serving: Serving::Nobody, http, pages: Arc::default() }
     }
 
     /// An installation with the real program as its server.
@@ -215,11 +224,42 @@ impl Service {
         )
     }
 
+    /// Lets time pass for Microsoft and for the real program, which starts again.
+    pub(crate) fn pass(&mut self, by: Duration) {
+        self.stop();
+        self.clock.advance(by);
+        self.ahead += by;
+        self.start();
+    }
+
+    /// Sets the environment, with the time of Microsoft.
+    fn at_its_time(&self, command: &mut Command) {
+        command.current_dir(&self.folder).env_clear();
+        command.envs([("APP_SECRET", APP_SECRET), ("READER_SECRET", READER_SECRET)]);
+        if self.ahead > Duration::ZERO {
+            let library = faketime();
+            command.env("LD_PRELOAD", library).env("FAKETIME", format!("+{}", self.ahead.as_secs()));
+            // Timers measure with the monotonic clock, which stays as it is.
+            command.envs([("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("DONT_FAKE_MONOTONIC", "1"), ("NO_FAKE_STAT", "1")]);
+        }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
-        command.args(arguments).current_dir(&self.folder).env_clear();
-        command.envs([("APP_SECRET", APP_SECRET), ("READER_SECRET", READER_SECRET)]);
+        self.at_its_time(command.args(arguments));
         command
+    }
+
+    /// A line as a person types it in a shell, in the installation's folder.
+    pub(crate) fn shell(&self, line: &str) -> Told {
+        let mut command = Command::new("/bin/sh");
+        self.at_its_time(command.arg("-c").arg(line));
+        let programs = Path::new(env!("CARGO_BIN_EXE_entra-consent")).parent().unwrap().display();
+        let Output { status, stdout, stderr } =
+            command.env("PATH", format!("{programs}:/usr/bin:/bin")).stdin(Stdio::null()).output().unwrap();
+        let [out, err] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(!out.contains(CANARY) && !err.contains(CANARY), "a secret was printed: {out}{err}");
+        Told { status: status.code().unwrap(), out, err }
     }
 
     /// The link that `entra-consent link` prints, and the link's ID from the comment.
@@ -277,6 +317,13 @@ impl Service {
     pub(crate) fn browser(&self) -> Browser<'_> {
         Browser { service: self, cookies: RefCell::default() }
     }
+}
+
+/// The library that gives a program another time. `scripts/test` installs it.
+fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().map_while(Result::ok);
+    let libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    libraries.into_iter().find(|library| library.is_file()).expect("libfaketime is missing (on Debian: apt-get install faketime)")
 }
 
 impl Drop for Service {
@@ -344,7 +391,12 @@ impl Browser<'_> {
 
     /// Signs in at Microsoft as an administrator of a tenant and decides. Returns the page where the browser ends.
     pub(crate) async fn decide(&self, link: &str, tenant: TenantId, what: &str) -> Page {
-        let user = self.service.control.user(tenant, UserRole::Administrator).unwrap().to_string();
+        self.decide_as(link, tenant, UserRole::Administrator, what).await
+    }
+
+    /// As [`Self::decide`], with an account of any role.
+    pub(crate) async fn decide_as(&self, link: &str, tenant: TenantId, role: UserRole, what: &str) -> Page {
+        let user = self.service.control.user(tenant, role).unwrap().to_string();
         let link = Url::parse(link).unwrap();
         let answer = self.service.http.post(link.clone()).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap();
         match answer.headers().get("location").map(|next| next.to_str().unwrap().to_owned()) {
