@@ -143,8 +143,17 @@ pub(super) async fn run(args: InitArgs) -> Result<Exit, CommandError> {
         let what = format!("{} is there already, and init overwrites nothing.", path.display());
         return Err(usage(format!("{what}\nRun `entra-consent doctor` on it, or give another folder with --to.")));
     }
+    let at_a_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if at_a_terminal && args.home_tenant.is_none() {
+        // First, because an answer that Microsoft does not know is asked for again.
+        args.home_tenant = Some(questions::home_tenant().map_err(usage)?);
+        while let Err(error) = args.find_home_tenant().await {
+            eprintln!("{}", error.message);
+            args.home_tenant = Some(questions::home_tenant().map_err(usage)?);
+        }
+    }
     args.find_home_tenant().await?;
-    let answers = questions::collect(&args, io::stdin().is_terminal() && io::stderr().is_terminal()).map_err(usage)?;
+    let answers = questions::collect(&args, at_a_terminal).map_err(usage)?;
     answers.check(&path).map_err(|error| usage(format!("Nothing was written, since the answers do not fit:\n{error}")))?;
     let key_file = place::file(&answers.keys).map(|file| folder.join(file));
     let made = key_file.as_deref().map(key).transpose()?;

@@ -16,6 +16,8 @@ mod earlier_checks;
 mod expiry;
 mod federated;
 mod field;
+#[cfg(target_os = "linux")]
+mod first_customer;
 mod fixtures;
 #[cfg(target_os = "linux")]
 mod freeze;

@@ -12,6 +12,7 @@ use super::apps::{MoreApps, OwnApp};
 use super::place;
 use crate::config::SecretSource;
 use crate::entra::companion::CATALOGUE;
+use crate::entra::discovery::TenantName;
 
 struct InitQuestion {
     /// The flag that answers the question.
@@ -47,7 +48,7 @@ const QUESTIONS: [InitQuestion; 11] = [
     InitQuestion {
         flag: "--home-tenant",
         key: HOME_TENANT,
-        ask: "Id of your own tenant (Enter to leave it open; `entra-consent tenant DOMAIN` shows it)",
+        ask: "A domain of your own tenant, or its id (Enter to leave it open)",
         given: |args| args.home_tenant.as_ref(),
     },
     InitQuestion {
@@ -119,6 +120,12 @@ fn prompt(ask: &str, default: Option<String>, may_be_empty: bool, refusal: impl 
     answer.map(|text| text.trim().to_owned()).map_err(|error| unanswered(&error))
 }
 
+/// Asks for the operator's own tenant.
+pub(super) fn home_tenant() -> Result<String, String> {
+    let ask = QUESTIONS.iter().find(|question| question.key == HOME_TENANT).map_or("", |question| question.ask);
+    prompt(ask, None, true, |text| TenantName::parse(text).err().map(|error| error.to_string()))
+}
+
 fn unanswered(error: &dialoguer::Error) -> String {
     format!("no answer: {error}")
 }
@@ -135,7 +142,8 @@ impl Collector {
     fn answer(&mut self, question: &InitQuestion, flag: Option<&String>, default: Option<String>) -> Result<String, String> {
         let may_be_empty = OPTIONAL.contains(&question.key);
         if let Some(text) = flag.cloned().or_else(|| default.clone().filter(|_| !self.at_a_terminal)) {
-            if let Some(refusal) = text_refusal(question.key, &text) {
+            let is_left_open = may_be_empty && text.is_empty();
+            if let Some(refusal) = text_refusal(question.key, &text).filter(|_| !is_left_open) {
                 self.wrong.push(format!("  {}: {refusal}", question.flag));
             }
             return Ok(text);
