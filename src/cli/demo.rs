@@ -159,21 +159,18 @@ async fn addresses(installation: &Installation, address: &str) -> Result<[String
     ])
 }
 
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn show(stage: Stage) -> Result<(), String> {
     let Stage { installation, sandbox, listener, address, store, outbox } = stage;
     let start = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
     let at = start.local_addr().map_err(|error| error.to_string())?;
     let addresses = addresses(&installation, &address).await?;
-    eprintln!(
-        "You are a managed service provider. Open an invitation as a customer's administrator:\n\n  http://{at}/\n\nor one of these:\n"
-    );
+    say!("You are a managed service provider. Open an invitation as a customer's administrator:\n\n  http://{at}/\n\nor one of these:\n");
     for (name, title, _) in STORIES {
-        eprintln!("  http://{at}/{name:<9}  {title}");
+        say!("  http://{at}/{name:<9}  {title}");
     }
-    eprintln!("\nThe function runs on {address}, a simulated Microsoft on {}. Nothing leaves this machine.", sandbox.url());
+    say!("\nThe function runs on {address}, a simulated Microsoft on {}. Nothing leaves this machine.", sandbox.url());
     let mut signals = serve::StopSignals::listen()?;
-    eprintln!("A line for each event follows. Ctrl-C stops.\n");
+    say!("A line for each event follows. Ctrl-C stops.\n");
     let start_page = tokio::spawn(axum::serve(start, start_page::router(addresses)).into_future());
     let background = Background::start(&installation, &store, &outbox, None);
     http::serve(Arc::clone(&installation), listener, async move { signals.next().await }).await.map_err(|error| error.to_string())?;

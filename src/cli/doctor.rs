@@ -115,12 +115,11 @@ fn problems(error: &ConfigError, findings: &mut Findings) {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the count is for people")]
 fn show(findings: &mut Findings, format: Format) -> Result<Exit, CommandError> {
     let exit = if findings.need_somebody() { Exit::Attention } else { Exit::Done };
     let shown = findings.print(format, io::stdout().lock());
     if format == Format::Table {
-        eprintln!("\n{}.", findings.summary());
+        say!("\n{}.", findings.summary());
     }
     printed(shown, exit)
 }

@@ -133,7 +133,6 @@ impl InitArgs {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "what to do next is for people")]
 pub(super) async fn run(args: InitArgs) -> Result<Exit, CommandError> {
     let mut args = args.with_defaults();
     let folder = if args.to == Path::new(".") { PathBuf::new() } else { args.to.clone() };
@@ -148,7 +147,7 @@ pub(super) async fn run(args: InitArgs) -> Result<Exit, CommandError> {
         // First, because an answer that Microsoft does not know is asked for again.
         args.home_tenant = Some(questions::home_tenant().map_err(usage)?);
         while let Err(error) = args.find_home_tenant().await {
-            eprintln!("{}", error.message);
+            super::terminal::complain(&error.message);
             args.home_tenant = Some(questions::home_tenant().map_err(usage)?);
         }
     }
@@ -167,7 +166,7 @@ pub(super) async fn run(args: InitArgs) -> Result<Exit, CommandError> {
         }
         return Err(failed(what));
     }
-    eprintln!("{}", next_steps(&args, &path, key_file.as_deref(), made == Some(true), &answers));
+    say!("{}", next_steps(&args, &path, key_file.as_deref(), made == Some(true), &answers));
     Ok(Exit::Done)
 }
 

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::exit::{CommandError, Exit, failed, usage};
 use super::output::{self, Column, Format, PrintedRow};
+use super::terminal::complain;
 use super::timestamp;
 use crate::config::SecretSource;
 use crate::env::{Clock, Rng};
@@ -119,7 +120,6 @@ pub(super) async fn run(config: Option<&Path>, args: &KeysArgs) -> Result<Exit, 
     }
 }
 
-#[expect(clippy::print_stderr, reason = "remarks beside the key")]
 fn new(args: &NewArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
     let document = KeyDocument::of(KeptKey::draw(&Rng::system(), now));
     let Some(path) = &args.to else {
@@ -128,8 +128,8 @@ fn new(args: &NewArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
     };
     match file::create(path, document.text().expose(), Readers::Owner) {
         Ok(()) => {
-            eprintln!("{} holds the new key {}. Keep it secret, and out of version control.", path.display(), document.signing.kid);
-            eprintln!("In consent.toml, under [keys]: secret = {{ file = \"{}\" }}", path.display());
+            say!("{} holds the new key {}. Keep it secret, and out of version control.", path.display(), document.signing.kid);
+            say!("In consent.toml, under [keys]: secret = {{ file = \"{}\" }}", path.display());
             Ok(Exit::Done)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -174,7 +174,6 @@ async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<(KeyDocument
     Ok((document, Place::Configured(Box::new(installation))))
 }
 
-#[expect(clippy::print_stderr, reason = "remarks beside the list")]
 async fn rotate(config: Option<&Path>, args: &RotateArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
     let (document, place) = kept(config, args.file.as_deref()).await?;
     check_place(&place, args.aws)?;
@@ -186,16 +185,16 @@ async fn rotate(config: Option<&Path>, args: &RotateArgs, now: OffsetDateTime) -
     write(&place, &rotated).await?;
     let dropped: Vec<&str> = before.iter().filter(|kid| rotated.keys(now).all(|(key, _)| key.kid != **kid)).map(AsRef::as_ref).collect();
     if !dropped.is_empty() {
-        eprintln!("Dropped, since nothing they signed is open any more: {}.", dropped.join(", "));
+        say!("Dropped, since nothing they signed is open any more: {}.", dropped.join(", "));
     }
     if args.prepare {
-        eprintln!("The new key verifies. Rotate again after a minute without --prepare, and it signs.");
+        say!("The new key verifies. Rotate again after a minute without --prepare, and it signs.");
     } else {
-        eprintln!(
+        say!(
             "{} signs from now on. A running process signs with it within 10 minutes, when it reads the secret again.",
             rotated.signing.kid
         );
-        eprintln!("One that has the key from an environment variable never does: restart it within an hour.");
+        say!("One that has the key from an environment variable never does: restart it within an hour.");
     }
     list(&rotated, args.output, now)
 }
@@ -211,7 +210,6 @@ fn drawn(document: &KeyDocument, now: OffsetDateTime) -> Result<KeptKey, Command
 }
 
 /// Removes the key of this name, or all keys. A second run for a removed key changes no key, and only counts the links of another table.
-#[expect(clippy::print_stderr, reason = "remarks about the list")]
 async fn revoke(
     document: KeyDocument,
     place: &Place,
@@ -229,7 +227,7 @@ async fn revoke(
     let was_revoked = |kid: &str| document.revoked.iter().any(|key| *key.kid == *kid);
     let (document, kids) = match kid.filter(|_| stolen.is_empty()) {
         Some(kid) if was_revoked(kid) => {
-            eprintln!("{kid} was revoked before.");
+            say!("{kid} was revoked before.");
             (document, vec![kid.into()])
         }
         Some(_) => {
@@ -249,29 +247,23 @@ The keys that stay have to be fit; `--compromised` removes all."
             write(place, &revoked).await?;
             for (kid, until) in &stolen {
                 let until = until.date();
-                eprintln!(
-                    "{kid} is revoked. Nothing that it signed opens any more; without this, its links would have lived until {until}."
-                );
+                say!("{kid} is revoked. Nothing that it signed opens any more; without this, its links would have lived until {until}.");
             }
-            eprintln!("{} signs from now on.", revoked.signing.kid);
-            eprintln!(
-                "Every running process follows within 10 minutes, when it reads the secret again; `serve` follows at once on SIGHUP."
-            );
-            eprintln!(
-                "One that has the key from an environment variable never does: restart it now. Until then it opens what a thief signs."
-            );
+            say!("{} signs from now on.", revoked.signing.kid);
+            say!("Every running process follows within 10 minutes, when it reads the secret again; `serve` follows at once on SIGHUP.");
+            say!("One that has the key from an environment variable never does: restart it now. Until then it opens what a thief signs.");
             if !revoked.older.is_empty() {
-                eprintln!("If the whole secret was read, its other keys are stolen as well: `keys rotate --compromised` revokes them all.");
+                say!("If the whole secret was read, its other keys are stolen as well: `keys rotate --compromised` revokes them all.");
             }
             (revoked, stolen.into_iter().map(|(kid, _)| kid).collect())
         }
     };
     if let Some(table) = links {
         let open = open_links::find(table, &kids, now)?;
-        eprintln!("Of the links in {}, {} are open that {} signed.", table.display(), open.count, kids.join(", "));
+        say!("Of the links in {}, {} are open that {} signed.", table.display(), open.count, kids.join(", "));
         if let Some(again) = open.written {
             let again = again.display();
-            eprintln!("{again} has their rows. New links: entra-consent link --app APP --from {again} --to {again}.links.csv");
+            say!("{again} has their rows. New links: entra-consent link --app APP --from {again} --to {again}.links.csv");
         }
     }
     list(&document, format, now)
@@ -359,15 +351,14 @@ impl PrintedRow for ShownKey {
     ];
 }
 
-#[expect(clippy::print_stderr, reason = "warnings about the list")]
 fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> Result<Exit, CommandError> {
     let keys = document.keys(now).enumerate().map(|(at, (key, used))| ShownKey::new(at, key, used, now));
     let keys: Vec<_> = keys.chain(document.revoked.iter().map(ShownKey::revoked)).collect();
     for (key, _) in document.keys(now).filter(|(key, _)| key.is_guessable()) {
-        eprintln!(
+        complain(&format!(
             "Warning: the key {} is a public sample, or consists of words and patterns. A program that tries those finds it.",
             key.kid
-        );
+        ));
     }
     super::printed(output::all(format, &keys, io::stdout().lock()), Exit::Done)?;
     let exit = Exit::Attention;

@@ -15,10 +15,10 @@ use std::time::Duration;
 pub(super) use self::csv_output::{EXPIRES, LINK, LINK_ID, MAIL_SUBJECT, MAIL_TEXT, PROBLEM, STATUS, TENANT_ID, is_ours};
 pub(super) use self::job::Job;
 pub(super) use self::row::{EXPIRED, MADE, REVOKED};
-use super::complain;
 use super::customers::ColumnChoice;
 use super::exit::{CommandError, Exit, failed, usage};
 use super::mail::Locale;
+use super::terminal::complain;
 use crate::config::ConfiguredApp;
 use crate::consent::{ExpectedTenant, Label, ProfileId, Reference, TenantId};
 use crate::entra::discovery::{TenantName, Undiscovered};
@@ -109,11 +109,10 @@ fn any_tenant(job: &Job<'_>) -> Result<(), CommandError> {
     Err(usage(format!("{what}\nUse --tenant instead of --any-tenant.")))
 }
 
-#[expect(clippy::print_stderr, reason = "the id of the link is a remark")]
 fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> Result<Exit, CommandError> {
     let unsigned = |error| failed(format!("No link was made: {error}."));
     let link = job.sign(tenant, args.label.clone(), args.reference.clone()).map_err(unsigned)?;
-    eprintln!("Id of this link, for `links.revoked` in consent.toml: {}", link.id);
+    say!("Id of this link, for `links.revoked` in consent.toml: {}", link.id);
     let mut text = if args.mail {
         let apps = job.app_names();
         let mail = job.mail(&apps, &link, args.label.as_ref(), args.reference.as_ref());
@@ -123,9 +122,9 @@ fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> Result<Exit, C
     };
     let mut exit = Exit::Done;
     if args.qr {
-        if let Some(drawn) = qr::draw(&link.address, super::colours()) {
+        if let Some(drawn) = qr::draw(&link.address, super::terminal::colours()) {
             text.push_str(&format!("\n{}\n", drawn.lines.join("\n")));
-            eprintln!("The QR code takes a window of {} columns: where it is cut, make the window wider.", drawn.width);
+            say!("The QR code takes a window of {} columns: where it is cut, make the window wider.", drawn.width);
         } else {
             exit = Exit::Attention;
             complain("The link is made, and too long for a QR code.");
@@ -154,7 +153,6 @@ fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a C
 }
 
 /// The tenant id for the link.
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<TenantId, CommandError> {
     match (tenant, offline) {
         (TenantName::Id(id), true) => return Ok(*id),
@@ -167,7 +165,7 @@ async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<
     match job.installation.discover(job.app, tenant).await {
         Ok(found) => {
             let region = found.region.map(|region| format!(", region {region}")).unwrap_or_default();
-            eprintln!("{tenant} is tenant {} in the cloud {}{region}.", found.id, found.home);
+            say!("{tenant} is tenant {} in the cloud {}{region}.", found.id, found.home);
             Ok(found.id)
         }
         Err(error) => {

@@ -1,5 +1,8 @@
 //! What a terminal sees: one file for each subcommand.
 
+#[macro_use]
+mod terminal;
+
 mod bulk;
 mod completions;
 mod csv_safe;
@@ -40,6 +43,7 @@ use std::sync::LazyLock;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::exit::{CommandError, Exit, failed, usage};
+use self::terminal::{Verbosity, complain};
 use crate::config::{Chain, Config, ConfigSource, ConfiguredApp};
 use crate::consent::ProfileId;
 use crate::env::Roots;
@@ -59,8 +63,14 @@ fn version(commit: Option<&str>) -> String {
 #[command(name = "entra-consent", version = VERSION.as_str(), about, max_term_width = 80, after_help = first_steps())]
 pub struct Cli {
     /// The configuration. Default: `consent.toml` in the working directory, or what `ENTRA_CONSENT_CONFIG` names.
-    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, global = true, display_order = 900, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
+    /// Print only results and errors.
+    #[arg(long, short, global = true, display_order = 901)]
+    quiet: bool,
+    /// Print more: what is in order too, and the log.
+    #[arg(long, short, global = true, display_order = 902)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -138,9 +148,19 @@ fn command() -> clap::Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    let verbosity = match (cli.quiet, cli.verbose) {
+        (true, true) => {
+            let told = "the argument '--quiet' cannot be used with '--verbose'";
+            command().error(clap::error::ErrorKind::ArgumentConflict, told).exit()
+        }
+        (true, false) => Verbosity::Quiet,
+        (false, true) => Verbosity::Verbose,
+        (false, false) => Verbosity::Usual,
+    };
+    terminal::set_verbosity(verbosity);
     // Logs are for a service. A command prints its own messages, so it logs only if the operator asks for logs.
     let level = crate::config::log_level();
-    if (level.is_some() || matches!(cli.command, Command::Serve(_)))
+    if (level.is_some() || verbosity == Verbosity::Verbose || matches!(cli.command, Command::Serve(_)))
         && let Err(error) = telemetry::init(level.as_deref())
     {
         complain(&error.to_string());
@@ -236,16 +256,6 @@ fn is_read_enough(error: &std::io::Error) -> bool {
         _ => None,
     };
     [Some(error.kind()), of_csv()].contains(&Some(std::io::ErrorKind::BrokenPipe))
-}
-
-fn colours() -> bool {
-    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
-}
-
-/// Reports something on standard error; standard output contains only results and records.
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-fn complain(what: &str) {
-    eprintln!("{what}");
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::output::{self, Column, Format, PrintedRow};
 use super::partner::Partner;
 use super::timestamp::exact;
 use super::verify::{self, AppChoice, Asking, ResultRow};
-use super::{complain, printed, verifiers_of};
+use super::{printed, verifiers_of};
 use crate::config::ConfiguredApp;
 use crate::consent::outcome::Approval;
 use crate::consent::roles::{RoleNeeded, role_name, role_needed};
@@ -175,14 +175,14 @@ pub(super) async fn run(installation: &Installation, args: &PlanArgs) -> Result<
     let results = verify::rows(installation, &apps, &args.asking, &args.from, &args.column).await?;
     let planner = Planner { installation, args, relationships };
     let mut rows: Vec<PlanRow> = results.into_iter().filter_map(|result| planner.plan(&apps, result)).collect();
-    complain(&summary(&rows));
+    say!("{}", summary(&rows));
     let is_answered = is_complete && rows.iter().all(|row| !matches!(row.way, Way::Operator | Way::AskAgain));
     let exit = if is_answered { Exit::Done } else { Exit::Attention };
     if let Some(path) = &args.requests {
         let unwritten = |error: io::Error| failed(format!("{}: {error}", path.display()));
         let through_gdap = rows.iter().filter(|row| row.way == Way::Gdap);
         write_requests(path, through_gdap.map(|row| (row.result.called(), &*row.result.app, &*row.requests))).map_err(unwritten)?;
-        complain(&format!("The requests are in {}. This program sends none of them.", path.display()));
+        say!("The requests are in {}. This program sends none of them.", path.display());
     }
     if args.links {
         // `link` says what is wrong with a row, so such rows stay.
@@ -216,7 +216,7 @@ async fn relationships(installation: &Installation, apps: &[&ConfiguredApp], arg
             Err(error) => why = error.message,
         }
     }
-    complain(&format!("GDAP is not considered. {why}"));
+    say!("GDAP is not considered. {why}");
     (GdapRelationships::new(), config.site.home_tenant.is_none())
 }
 

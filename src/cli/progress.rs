@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::terminal::{Verbosity, verbosity};
+
 /// Shortest time between two updates.
 const REDRAWN: Duration = Duration::from_millis(100);
 
@@ -22,7 +24,7 @@ impl RunProgress {
 
     /// Starts at zero; `total` has the same unit as the positions of [`Self::at`].
     pub(super) fn new(total: Option<u64>) -> Self {
-        let target = ProgressDrawTarget::stderr();
+        let target = if verbosity() > Verbosity::Quiet { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = if total.is_some() { "{bar:30} {percent:>3} %  {msg}  {eta} left" } else { "{spinner} {msg}" };
         if let Ok(style) = ProgressStyle::with_template(template) {

@@ -107,7 +107,6 @@ pub(super) async fn run(config: Config, args: &RehearseArgs) -> Result<Exit, Com
 }
 
 /// Makes the links, plays the visits, and writes the folder.
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn play(
     config: Config,
     args: &RehearseArgs,
@@ -142,7 +141,7 @@ async fn play(
     verify::run(&stage.installation, &arguments::<VerifyArgs>(&flags)?).await?;
     stage.installation.records.settle().map_err(failed)?;
     index::write(&stage, customers).await.map_err(failed)?;
-    eprintln!("Open {}. Its links work nowhere: nothing of the rehearsal is for a customer.", path("index.html"));
+    say!("Open {}. Its links work nowhere: nothing of the rehearsal is for a customer.", path("index.html"));
     Ok(Exit::Done)
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::exit::{CommandError, Exit, failed};
 use super::link::Job;
 use super::mail::{Locale, MailFolder};
+use super::printed;
 use super::status::board::{TrackedApproval, TrackedCustomer, TrackedLink};
 use super::status::sources::{SourceArgs, is_genuine, span};
-use super::{complain, printed};
+use super::terminal::conclude;
 use crate::installation::Installation;
 
 #[derive(Debug, clap::Args)]
@@ -79,7 +80,7 @@ pub(super) async fn run(installation: &Installation, args: &RemindArgs) -> Resul
         Some(path) => format!("Mails: {mails}, in {}.", path.display()),
         None => format!("Mails: {mails}."),
     });
-    complain(&problems.join("\n"));
+    conclude(exit, &problems.join("\n"));
     let mut out = std::io::stdout().lock();
     printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()), exit)
 }

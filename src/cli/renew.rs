@@ -10,9 +10,10 @@ use super::bulk::table::MARK;
 use super::csv_safe::safe_cell;
 use super::exit::{CommandError, Exit, failed, usage};
 use super::link::{EXPIRES, Job, LINK, LINK_ID, MADE, MAIL_SUBJECT, MAIL_TEXT, PROBLEM, STATUS};
+use super::printed;
 use super::status::sources::{SourceArgs, apps_of, is_genuine, open_table, read_link, span};
+use super::terminal::conclude;
 use super::timestamp::exact;
-use super::{complain, printed};
 use crate::consent::TokenId;
 use crate::env::moment;
 use crate::file::{self, Readers};
@@ -106,7 +107,7 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
         let ids: Vec<String> = known.chain(&old).map(|id| format!("\"{id}\"")).collect();
         lines = format!("revoked = [{}]\n", ids.join(", "));
     }
-    complain(&problems.join("\n"));
+    conclude(exit, &problems.join("\n"));
     let mut out = std::io::stdout().lock();
     printed(out.write_all(lines.as_bytes()).and_then(|()| out.flush()), exit)
 }

@@ -28,7 +28,6 @@ pub(super) struct SandboxArgs {
 
 const KEYS: &str = "keys.json";
 
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 pub(super) async fn run(args: &SandboxArgs) -> Result<Exit, CommandError> {
     let base_url = format!("http://127.0.0.1:{}", args.serve_port);
     let sandbox = format!("http://localhost:{}", args.port);
@@ -68,7 +67,7 @@ pub(super) async fn run(args: &SandboxArgs) -> Result<Exit, CommandError> {
     }
     let listen = if args.serve_port == 8080 { String::new() } else { format!(" --listen 127.0.0.1:{}", args.serve_port) };
     let folder = std::path::absolute(&args.to).map_err(failed)?;
-    eprintln!(include_str!("practice/steps.txt"), url = running.url(), folder = in_a_shell(&folder), listen = listen);
+    say!(include_str!("practice/steps.txt"), url = running.url(), folder = in_a_shell(&folder), listen = listen);
     signals.next().await;
     Ok(Exit::Done)
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::exit::{CommandError, Exit, failed, usage};
+use super::terminal::complain;
 use crate::config::{Config, SecretSource};
 use crate::env::{Clock, Roots};
 use crate::expiry;
@@ -103,7 +104,6 @@ async fn wait_for_store(path: &Path, outbox: &StoreOutbox, installation: &Instal
 }
 
 /// Prepares the store and starts the tasks that work on it.
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn start_background(
     Kept { store, outbox }: Kept,
     installation: &Arc<Installation>,
@@ -117,9 +117,9 @@ async fn start_background(
     };
     if args.retry_dead_letters {
         let revived = store.revive(millis_of(installation.clock.now())).await.map_err(|error| error.to_string())?;
-        eprintln!("{revived} dead letters are tried again.");
+        say!("{revived} dead letters are tried again.");
     }
-    eprintln!("{}", introduced(&store, path, webhook.as_ref()).await?);
+    say!("{}", introduced(&store, path, webhook.as_ref()).await?);
     Ok(Background::start(installation, &store, &outbox, webhook))
 }
 
@@ -146,7 +146,6 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<Exit, Comman
     )))
 }
 
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     refuse_readable_secrets(&config)?;
     let dependencies = Dependencies::real(Roots::Platform);
@@ -158,11 +157,11 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     let webhook = webhook(&installation).await?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
     let address = listener.local_addr().unwrap_or(args.listen);
-    eprintln!("Listening on http://{address}. Redirect address to register: {}", installation.redirect_address());
+    say!("Listening on http://{address}. Redirect address to register: {}", installation.redirect_address());
     if !address.ip().is_loopback() && installation.config.site.trusted_proxies.networks.is_empty() {
-        eprintln!(
+        complain(
             "Other machines can reach it, and site.trusted_proxies is empty: records take the address of each connection for the visitor's. Name \
-             the proxies in front of it, or listen on 127.0.0.1"
+             the proxies in front of it, or listen on 127.0.0.1",
         );
     }
     let (mut background, mut starting) = (None, None);
@@ -183,12 +182,12 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
             let no_store =
                 "There is no [store] in consent.toml: an outcome that can still change is only looked at again when a page is visited.";
             let queue = "Orders go to the queue of worker.queue; its worker checks again the outcomes that can still change.";
-            eprintln!("{}", if installation.config.worker.queue.is_some() { queue } else { no_store });
+            say!("{}", if installation.config.worker.queue.is_some() { queue } else { no_store });
         }
     }
     let signals = StopSignals::listen()?;
     let hangup = Hangup::listen()?;
-    eprintln!("Records go to standard output. Ctrl-C stops.");
+    say!("Records go to standard output. Ctrl-C stops.");
 
     let reloading = tokio::spawn(hangup.reload(Arc::clone(&installation)));
     let daily = tokio::spawn(daily(Arc::clone(&installation)));
@@ -377,12 +376,11 @@ impl Hangup {
 
     /// Reads the secrets again at each signal, so that an exchanged or revoked key counts at once.
     #[cfg(unix)]
-    #[expect(clippy::print_stderr, reason = "the operator who sent the signal reads the answer there")]
     async fn reload(mut self, installation: Arc<Installation>) {
         while self.signal.recv().await.is_some() {
             match installation.reload_secrets().await {
-                Ok(keys) => eprintln!("The secrets are read again: {} signs.", keys.kid()),
-                Err(error) => eprintln!("The secrets are not read again: {error}"),
+                Ok(keys) => say!("The secrets are read again: {} signs.", keys.kid()),
+                Err(error) => complain(&format!("The secrets are not read again: {error}")),
             }
         }
     }

@@ -16,8 +16,8 @@ use self::row::{StatusRow, write_table};
 use self::sources::{SourceArgs, span};
 use super::exit::{CommandError, Exit, failed};
 use super::output::{self, Format};
+use super::printed;
 use super::report::{self, About, GROUPS, ReportedApproval, ReportedCustomer, group_of};
-use super::{complain, printed};
 use crate::installation::Installation;
 
 #[derive(Debug, clap::Args)]
@@ -54,9 +54,9 @@ pub(super) async fn run(installation: &Installation, args: &StatusArgs) -> Resul
         let about = About { operator: &installation.config.site.operator, apps: &apps, at: now, is_stopped: false };
         let customers: Vec<_> = listed.iter().map(|customer| reported(customer, now)).collect();
         report::write(path, &about, &customers).map_err(|error| failed(format!("{}: {error}", path.display())))?;
-        complain(&format!("The report is in {}.", path.display()));
+        say!("The report is in {}.", path.display());
     }
-    complain(&summary(&board, args.stale.map(|_| listed.len()), now));
+    say!("{}", summary(&board, args.stale.map(|_| listed.len()), now));
     if let Some(path) = &args.to {
         output::write_csv(path, &rows)?;
         return Ok(exit);

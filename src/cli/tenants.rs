@@ -7,11 +7,11 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::exit::{CommandError, Exit, failed, usage};
+use super::listed;
 use super::output::{Column, Format, PrintedRow, Printer};
 use super::partner::Partner;
 use super::timestamp::exact;
 use super::token_from::TokenFrom;
-use super::{complain, listed};
 use crate::config::ConfiguredApp;
 use crate::consent::roles::role_name;
 use crate::consent::text::is_steering;
@@ -118,24 +118,21 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
     });
     let ended = ended.await;
     printer.finish().map_err(unwritten)?;
-    complain(&format!("{} customers.", known.len()));
+    say!("{} customers.", known.len());
     if changed > 0 {
-        complain(&format!("{changed} names do not fit into a link, so they were changed or left out: read through the column label."));
+        say!("{changed} names do not fit into a link, so they were changed or left out: read through the column label.");
     }
     ended?;
     ending.sort();
     if let Some(((end, name), more)) = ending.split_first() {
         let more = if more.is_empty() { String::new() } else { format!(", and {} more (column gdap_ends)", more.len()) };
-        complain(&format!(
-            "Delegated administration ends within 90 days: {name} on {}{more}. Ask these customers to renew it.",
-            end.date()
-        ));
+        say!("Delegated administration ends within 90 days: {name} on {}{more}. Ask these customers to renew it.", end.date());
     }
     if let Err(error) = &relationships {
-        complain(&format!("The columns gdap_ends and gdap_roles are empty. {}", error.message));
+        say!("The columns gdap_ends and gdap_roles are empty. {}", error.message);
     }
     if unreadable > 0 {
-        complain(&format!("{unreadable} entries do not say which tenant they are about and were left out."));
+        say!("{unreadable} entries do not say which tenant they are about and were left out.");
         return Ok(Exit::Attention);
     }
     Ok(Exit::Done)

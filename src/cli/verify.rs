@@ -31,8 +31,9 @@ use super::exit::{CommandError, Exit, failed, usage};
 use super::output::{self, Format, Printer};
 use super::progress::RunProgress;
 use super::report::{self, About};
+use super::terminal::complain;
 use super::token_from::{Holder, TokenFrom};
-use super::{complain, is_read_enough, listed, read_ahead, verifiers_of};
+use super::{is_read_enough, listed, read_ahead, verifiers_of};
 use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
 use crate::entra::discovery::TenantName;
@@ -372,7 +373,6 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
 }
 
 /// The claims that the records leave open. Reads all records first, because a later line may close an earlier claim.
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 fn of_records<'s>(
     installation: &'s Installation,
     path: &Path,
@@ -389,13 +389,16 @@ fn of_records<'s>(
     let opened = opened.map_err(unread)?;
     let records::OpenClaims { open, closed, without_tenant, counts } = opened;
     let claims: u64 = open.values().map(|open| open.claims).sum();
-    eprintln!(
+    say!(
         "{} lines: {} of claims and outcomes, {} other records, {} that are not records of this program.",
-        counts.lines, counts.of_tickets, counts.other, counts.foreign
+        counts.lines,
+        counts.of_tickets,
+        counts.other,
+        counts.foreign
     );
-    eprintln!("{claims} claims need a check, in {} tenants and apps. {closed} are final.", open.len());
+    say!("{claims} claims need a check, in {} tenants and apps. {closed} are final.", open.len());
     if without_tenant > 0 {
-        eprintln!("{without_tenant} came from links for any tenant, so no tenant can be asked about them.");
+        say!("{without_tenant} came from links for any tenant, so no tenant can be asked about them.");
     }
     let apps = apps.to_vec();
     let length = u64::try_from(open.len()).ok();
@@ -475,7 +478,6 @@ impl ResultOutput {
     }
 
     /// Finishes all outputs, and prints the counts on standard error.
-    #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
     fn finish(self, args: &VerifyArgs, about: &About<'_>) -> Result<OutcomeSummary, CommandError> {
         let Self { output, report, summary, .. } = self;
         let printed = match output {
@@ -489,10 +491,10 @@ impl ResultOutput {
         }
         if let (Some(rows), Some(path)) = (report, &args.report) {
             report::write(path, about, &reported(rows)).map_err(|error| failed(format!("{}: {error}", path.display())))?;
-            eprintln!("The report is in {}.", path.display());
+            say!("The report is in {}.", path.display());
         }
         if args.tenant.is_none() {
-            eprintln!("{}", summary.text(about.is_stopped));
+            say!("{}", summary.text(about.is_stopped));
         }
         Ok(summary)
     }

@@ -59,6 +59,7 @@ mod support;
 mod tables;
 mod template;
 mod tenants_command;
+mod terminal_output;
 #[cfg(target_os = "linux")]
 mod three_days;
 mod trust;

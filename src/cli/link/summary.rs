@@ -5,8 +5,8 @@ use std::path::Path;
 use hashlink::LruCache;
 
 use super::row::RowState;
-use crate::cli::complain;
 use crate::cli::exit::Exit;
+use crate::cli::terminal::conclude;
 use crate::consent::TenantId;
 
 /// The number of latest tenants in which duplicates are detected. The limit bounds memory, so duplicates that are further apart go
@@ -114,7 +114,7 @@ impl Summary {
                 }
                 None => "Interrupted.".to_owned(),
             });
-            complain(&lines.join("\n"));
+            conclude(Exit::Interrupted, &lines.join("\n"));
             return Exit::Interrupted;
         }
         if self.is_stale() {
@@ -130,8 +130,9 @@ impl Summary {
             ));
         }
         let nothing_is_left = self.without.count + self.dead.count + self.stale.count == 0;
-        complain(&lines.join("\n"));
-        if nothing_is_left { Exit::Done } else { Exit::Attention }
+        let exit = if nothing_is_left { Exit::Done } else { Exit::Attention };
+        conclude(exit, &lines.join("\n"));
+        exit
     }
 }
 

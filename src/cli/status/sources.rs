@@ -68,7 +68,6 @@ impl SourceArgs {
     ///
     /// # Errors
     /// [`CommandError`] of the first source that cannot be read.
-    #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
     pub(in crate::cli) async fn read(&self, installation: &Installation) -> Result<Board, CommandError> {
         let mut board = Board::default();
         for path in &self.from {
@@ -104,7 +103,7 @@ impl SourceArgs {
         if counts.lines > 0 {
             let LineCounts { lines, known, foreign } = counts;
             let other = lines - known - foreign;
-            eprintln!("{lines} lines: {known} records of these customers, {other} other records, {foreign} that are no records of ours.");
+            say!("{lines} lines: {known} records of these customers, {other} other records, {foreign} that are no records of ours.");
         }
         Ok(board)
     }
