@@ -28,7 +28,7 @@ use self::cells::SpoiltReferences;
 pub(super) use self::columns::{ColumnChoice, Columns, Reading};
 use self::rows::{Bounds, LONGEST_ROW, RawRow, RowFlaw, Rows};
 use super::csv_safe;
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, Exit, unusable, usage};
 use crate::consent::text::UnfitText;
 use crate::consent::{Label, Reference};
 use crate::entra::discovery::TenantName;
@@ -150,11 +150,15 @@ pub(super) type CustomersOfFile = Customers<Box<dyn Read + Send>>;
 impl TableError {
     /// How a command ends that cannot read the table.
     pub(super) fn into_command(self) -> CommandError {
-        match self.fault {
-            TableFault::Io(_) => failed(self),
-            TableFault::OneTenant(_) => CommandError { message: self.to_string(), exit: Exit::Attention },
-            _ => usage(self),
-        }
+        let remedy = match &self.fault {
+            TableFault::Io(error) => return unusable(self.table, error),
+            TableFault::Empty | TableFault::NoHeader => "a first row that names the columns: docs/five-hundred-customers.md",
+            TableFault::NoText | TableFault::NotUtf8 => "in Excel: Save as, \"CSV UTF-8 (comma delimited)\"",
+            TableFault::NoTenant { .. } => "--column tenant=NAME, with the column's name or number",
+            TableFault::NoSuchColumn { .. } | TableFault::Twice(_) => "--column FIELD=NAME with a name that one column has",
+            TableFault::OneTenant(_) => return usage(self, "a table with a tenant in each row, or --tenant").ending(Exit::Attention),
+        };
+        usage(self, remedy)
     }
 }
 

@@ -11,9 +11,10 @@ use entra_sandbox::{Change, Sandbox, SandboxClock, Scenario, demo};
 use tokio::net::TcpListener;
 
 use self::start_page::STORIES;
-use super::exit::{CommandError, Exit, failed};
+use super::exit::{CommandError, Exit, VERBOSE, failed, unusable};
 use super::practice;
 use super::serve;
+use super::serve::cannot_listen;
 use crate::config::Config;
 use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
 use crate::env::{Clock, Roots};
@@ -80,13 +81,17 @@ struct Stage {
     outbox: Arc<StoreOutbox>,
 }
 
-async fn build(args: &DemoArgs) -> Result<Stage, String> {
-    let listener =
-        TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|error| format!("cannot listen on port {}: {error}", args.port))?;
-    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+/// A fault of the demonstration itself.
+fn stopped(error: impl ToString) -> CommandError {
+    failed(error, VERBOSE)
+}
+
+async fn build(args: &DemoArgs) -> Result<Stage, CommandError> {
+    let listener = TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|error| cannot_listen(args.port, &error, "--port"))?;
+    let port = listener.local_addr().map_err(stopped)?.port();
     let address = format!("http://127.0.0.1:{port}");
     let scenario = match &args.scenario {
-        Some(path) => Scenario::from_path(path).map_err(|error| error.to_string())?,
+        Some(path) => Scenario::from_path(path).map_err(|error| failed(error, "docs/sandbox.md describes a scenario"))?,
         None => practice::scenario(&address, args.fast || args.event.is_some())?,
     };
     let clock = SandboxClock::scaled(args.speed);
@@ -100,9 +105,9 @@ async fn build(args: &DemoArgs) -> Result<Stage, String> {
         ("reader", r#"{ env = "DEMO_READER_SECRET" }"#),
         ("store", ""),
     ]);
-    let config = Config::parse(&text, std::path::Path::new("demo.toml"), &environment).map_err(|error| error.to_string())?;
+    let config = Config::parse(&text, std::path::Path::new("demo.toml"), &environment)?;
     let clock = Clock::new(move || clock.now());
-    let store = Store::in_memory().map_err(|error| error.to_string())?;
+    let store = Store::in_memory().map_err(stopped)?;
     let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), false));
     let mut dependencies =
         Dependencies { clock, environment, outbox: Some(Arc::clone(&outbox) as Arc<dyn Outbox>), ..Dependencies::real(Roots::Platform) };
@@ -120,34 +125,34 @@ fn expected(tenant: entra_sandbox::TenantId) -> ExpectedTenant {
     ExpectedTenant::Tenant(TenantId::from_u128(tenant.as_u128()))
 }
 
-async fn link(installation: &Installation, tenant: entra_sandbox::TenantId, label: &str) -> Result<url::Url, String> {
-    let app = installation.config.apps.first().ok_or("the demonstration has no app")?;
+async fn link(installation: &Installation, tenant: entra_sandbox::TenantId, label: &str) -> Result<url::Url, CommandError> {
+    let app = installation.config.apps.first().ok_or_else(|| stopped("the demonstration has no app"))?;
     let (id, tenant, label) = (app.profile.id.clone(), expected(tenant), Label::parse(label).ok());
     let expectation = Expectation { app: id, tenant, label, reference: None, invitation: None };
     let made = installation.direct_link(app, expectation, installation.config.links.invitation).await;
-    made.map(|(_, link)| link).map_err(|error| error.to_string())
+    made.map(|(_, link)| link).map_err(stopped)
 }
 
 pub(super) async fn run(args: &DemoArgs) -> Result<Exit, CommandError> {
-    let stage = build(args).await.map_err(failed)?;
+    let stage = build(args).await?;
     let ended = match &args.event {
         Some(path) => play(&stage, path).await,
         None => show(stage).await,
     };
-    ended.map(|()| Exit::Done).map_err(failed)
+    ended.map(|()| Exit::Done)
 }
 
 /// The addresses of the stories, in their order.
-async fn addresses(installation: &Installation, address: &str) -> Result<[String; 6], String> {
+async fn addresses(installation: &Installation, address: &str) -> Result<[String; 6], CommandError> {
     let config = &installation.config;
     let (Some(app), Some(chain)) = (config.apps.first(), config.chains.first()) else {
-        return Err("the demonstration has no app or no chain".to_owned());
+        return Err(stopped("the demonstration has no app or no chain"));
     };
     let (backup, iphones) = (Subject::App(app.profile.id.clone()), Subject::Chain(chain.id.clone()));
     let invite = async |subject: &Subject, tenant, label| {
         let made =
             installation.invitation(subject.clone(), expected(tenant), Label::parse(label).ok(), None, config.links.invitation).await;
-        made.map(|(_, address)| address).map_err(|error| error.to_string())
+        made.map(|(_, address)| address).map_err(stopped)
     };
     Ok([
         invite(&iphones, demo::CONTOSO, "Contoso Ltd").await?,
@@ -159,10 +164,10 @@ async fn addresses(installation: &Installation, address: &str) -> Result<[String
     ])
 }
 
-async fn show(stage: Stage) -> Result<(), String> {
+async fn show(stage: Stage) -> Result<(), CommandError> {
     let Stage { installation, sandbox, listener, address, store, outbox } = stage;
-    let start = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
-    let at = start.local_addr().map_err(|error| error.to_string())?;
+    let start = TcpListener::bind("127.0.0.1:0").await.map_err(stopped)?;
+    let at = start.local_addr().map_err(stopped)?;
     let addresses = addresses(&installation, &address).await?;
     say!("You are a managed service provider. Open an invitation as a customer's administrator:\n\n  http://{at}/\n\nor one of these:\n");
     for (name, title, _) in STORIES {
@@ -173,20 +178,20 @@ async fn show(stage: Stage) -> Result<(), String> {
     say!("A line for each event follows. Ctrl-C stops.\n");
     let start_page = tokio::spawn(axum::serve(start, start_page::router(addresses)).into_future());
     let background = Background::start(&installation, &store, &outbox, None);
-    http::serve(Arc::clone(&installation), listener, async move { signals.next().await }).await.map_err(|error| error.to_string())?;
+    http::serve(Arc::clone(&installation), listener, async move { signals.next().await }).await.map_err(stopped)?;
     start_page.abort();
     background.stop().await;
-    installation.records.settle().map_err(|error| error.to_string())
+    installation.records.settle().map_err(stopped)
 }
 
 /// Passes one Lambda event through the function and prints the answer.
 #[expect(clippy::print_stdout, reason = "the answer is the result")]
-async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), String> {
-    let event = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), CommandError> {
+    let event = std::fs::read_to_string(path).map_err(|error| unusable(path.display(), &error))?;
     // Simulates a click on Accept first. For an event with a refusal there was no such click.
     if !event.contains("AADSTS") {
         let approved = Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
-        stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;
+        stage.sandbox.control().apply(approved).map_err(stopped)?;
     }
     let link = link(&stage.installation, demo::CONTOSO, "Contoso Ltd").await?;
     let ticket = link.query_pairs().find(|(name, _)| name == "state").map(|(_, ticket)| ticket.into_owned()).unwrap_or_default();

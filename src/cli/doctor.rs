@@ -14,7 +14,7 @@ use std::path::Path;
 
 use self::context::DoctorContext;
 use self::finding::{FindingSubject, Findings};
-use super::exit::{CommandError, Exit, failed};
+use super::exit::{CommandError, Exit};
 use super::output::Format;
 use super::{printed, verifiers_of};
 use crate::config::{ConfigError, ConfigSource};
@@ -51,7 +51,7 @@ pub(super) async fn run(config: Option<&Path>, args: &DoctorArgs) -> Result<Exit
         Ok(installation) => Some(installation),
         Err(error) => {
             let completed = match &source {
-                ConfigSource::File(path) if !args.offline => ids::complete(path, args.fix, &mut findings).await.map_err(failed)?,
+                ConfigSource::File(path) if !args.offline => ids::complete(path, args.fix, &mut findings).await?,
                 _ => None,
             };
             if completed.is_none() {

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use self::answers::Answers;
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, Exit, failed, unusable, usage};
 use super::tenant;
 use crate::consent::Cloud;
 use crate::entra::discovery::TenantName;
@@ -125,9 +125,11 @@ impl InitArgs {
     /// Replaces a domain of the home tenant by the tenant's id.
     async fn find_home_tenant(&mut self) -> Result<(), CommandError> {
         let Some(domain) = self.home_tenant.as_deref().filter(|text| text.contains('.')) else { return Ok(()) };
-        let name: TenantName = domain.parse().map_err(|error| usage(format!("--home-tenant {domain}: {error}")))?;
+        let name: TenantName = domain
+            .parse()
+            .map_err(|error| usage(format!("--home-tenant {domain}: {error}"), "--home-tenant with a domain such as northwind.example"))?;
         let cloud = Cloud::built_in(&self.cloud).unwrap_or(Cloud::Global);
-        let found = tenant::find(&cloud, &name).await.map_err(|error| failed(format!("{domain}: {error}.\n{}", error.remedy())))?;
+        let found = tenant::find(&cloud, &name).await.map_err(|error| failed(format!("{domain}: {error}."), error.remedy()))?;
         self.home_tenant = Some(found.id.to_string());
         Ok(())
     }
@@ -140,31 +142,33 @@ pub(super) async fn run(args: InitArgs) -> Result<Exit, CommandError> {
     // A dangling symbolic link also counts as existing.
     if path.symlink_metadata().is_ok() {
         let what = format!("{} is there already, and init overwrites nothing.", path.display());
-        return Err(usage(format!("{what}\nRun `entra-consent doctor` on it, or give another folder with --to.")));
+        return Err(usage(what, "entra-consent doctor, or another folder with --to"));
     }
     let at_a_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
     if at_a_terminal && args.home_tenant.is_none() {
         // First, because an answer that Microsoft does not know is asked for again.
-        args.home_tenant = Some(questions::home_tenant().map_err(usage)?);
+        args.home_tenant = Some(questions::home_tenant()?);
         while let Err(error) = args.find_home_tenant().await {
-            super::terminal::complain(&error.message);
-            args.home_tenant = Some(questions::home_tenant().map_err(usage)?);
+            super::terminal::report(&error.message, &error.remedy);
+            args.home_tenant = Some(questions::home_tenant()?);
         }
     }
     args.find_home_tenant().await?;
-    let answers = questions::collect(&args, at_a_terminal).map_err(usage)?;
-    answers.check(&path).map_err(|error| usage(format!("Nothing was written, since the answers do not fit:\n{error}")))?;
+    let answers = questions::collect(&args, at_a_terminal)?;
+    answers.check(&path).map_err(|error| {
+        usage(format!("Nothing was written, since the answers do not fit:\n{error}"), "the same command with other answers")
+    })?;
     let key_file = place::file(&answers.keys).map(|file| folder.join(file));
     let made = key_file.as_deref().map(key).transpose()?;
     if let Err(error) = file::create(&path, &answers.file(), Readers::Usual) {
-        let mut what = format!("{} cannot be written: {error}", path.display());
+        let mut unwritten = unusable(path.display(), &error);
         // A key without a configuration would block the next attempt, or look like a key that has signed tokens.
         if let (Some(key), Some(true)) = (&key_file, made)
             && let Err(error) = std::fs::remove_file(key)
         {
-            what.push_str(&format!("\nDelete {}, which was just made and signed nothing: {error}", key.display()));
+            unwritten.message.push_str(&format!("\nDelete {}, which was just made and signed nothing: {error}", key.display()));
         }
-        return Err(failed(what));
+        return Err(unwritten);
     }
     say!("{}", next_steps(&args, &path, key_file.as_deref(), made == Some(true), &answers));
     Ok(Exit::Done)
@@ -176,17 +180,17 @@ pub(super) fn key(path: &Path) -> Result<bool, CommandError> {
     match file::create(path, document.text().expose(), Readers::Owner) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => usable(path).map(|()| false),
-        Err(error) => Err(failed(format!("{} cannot be written: {error}", path.display()))),
+        Err(error) => Err(unusable(path.display(), &error)),
     }
 }
 
 /// Whether the keys of an existing file can sign.
 fn usable(path: &Path) -> Result<(), CommandError> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| failed(format!("{} is there already and cannot be read: {error}", path.display())))?;
+        .map_err(|error| unusable(format!("{} is there already and cannot be read", path.display()), &error))?;
     KeyDocument::parse(&Secret::new(text)).and_then(|document| document.check()).map_err(|error| {
         let what = format!("Nothing was written: {} is there already, and no link can be signed with it: {error}.", path.display());
-        usage(format!("{what}\nMove it away, and a new key is made; or name another place with --keys."))
+        usage(what, "move it away, and a new key is made; or name another place with --keys")
     })
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use self::pasted_input::PastedInput;
 use self::report::{Genuine, InspectReport};
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, Exit, failed, unusable, usage};
 use super::output::{self, Format};
 use super::printed;
 use crate::env::Clock;
@@ -37,22 +37,22 @@ pub(super) struct InspectArgs {
 const LONGEST: u64 = 64 * 1024;
 
 pub(super) async fn run(config: Option<&Path>, args: &InspectArgs) -> Result<Exit, CommandError> {
-    let text = text(&args.link).map_err(|error| failed(format!("standard input cannot be read: {error}")))?;
-    let given = PastedInput::find(&text).map_err(usage)?;
+    let text = text(&args.link).map_err(|error| unusable("standard input", &error))?;
+    let given = PastedInput::find(&text).map_err(|error| usage(error, error.remedy()))?;
     let read = match Unchecked::read(&given.token) {
         Ok(read) => Ok(read),
         Err(Illegible::Damaged(kind)) => Err(kind),
         Err(Illegible::NotOurs) => {
-            let what = "This is no token of this program: it does not begin as one.\nIf it is an address, was its beginning cut off?";
-            return Err(usage(what));
+            let what = "This is no token of this program: it does not begin as one.";
+            return Err(usage(what, "the whole address, if its beginning was cut off"));
         }
     };
     if args.no_keys {
         return show(&InspectReport::new(&given, read.as_ref(), &Genuine::NotChecked, None, Clock::system().now()), args.output);
     }
-    let installation = super::installation(config).await.map_err(|error| {
-        let message = format!("{}\nTo read it without key and configuration, add --no-keys.", error.message);
-        CommandError { message, ..error }
+    let installation = super::installation(config).await.map_err(|error| CommandError {
+        remedy: format!("{}; or add --no-keys, to read it without key and configuration", error.remedy),
+        ..error
     })?;
     let genuine = match &read {
         Ok(read) => genuine(&installation, &given.token, read).await?,
@@ -72,7 +72,7 @@ fn text(argument: &str) -> io::Result<String> {
 
 /// Verifies the token as its receiver does.
 async fn genuine(installation: &Installation, token: &str, read: &Unchecked) -> Result<Genuine, CommandError> {
-    let unread = |error| failed(format!("{error}\nTo read it without the key, add --no-keys."));
+    let unread = |error| failed(error, "add --no-keys, to read it without the key; or entra-consent doctor");
     let keys = installation.keys().await.map_err(unread)?;
     Ok(match read.check(token, installation.signer(&keys)) {
         Ok(()) => Genuine::Yes,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, DOCTOR, Exit, failed, unusable, usage};
 use super::output::{self, Column, Format, PrintedRow};
 use super::terminal::complain;
 use super::timestamp;
@@ -19,6 +19,9 @@ use crate::installation::Installation;
 use crate::secret::Secret;
 use crate::token::KeyDocument;
 use crate::token::key_document::{KeptKey, KeyUse, NEEDED_AFTERWARDS, RevokedKey};
+
+/// The remedy for keys that cannot sign.
+const UNFIT: &str = "put the text of the key secret right, or start again with entra-consent keys new";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = include_str!("help/keys.txt"))]
@@ -134,9 +137,9 @@ fn new(args: &NewArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let what = format!("{} is there already, and the links that it signed need it.", path.display());
-            Err(usage(format!("{what}\n`entra-consent keys rotate {}` adds a new key to it.", path.display())))
+            Err(usage(what, format!("entra-consent keys rotate {}, which adds a new key to it", path.display())))
         }
-        Err(error) => Err(failed(format!("{} cannot be written: {error}", path.display()))),
+        Err(error) => Err(unusable(path.display(), &error)),
     }
 }
 
@@ -161,23 +164,28 @@ async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<(KeyDocument
     if let Some(path) = file.or(configured) {
         let name = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => failed(format!("{name} cannot be read: {error}\n`entra-consent keys new --to {name}` makes it.")),
-            _ => failed(format!("{name} cannot be read: {error}")),
+            io::ErrorKind::NotFound => {
+                failed(format!("{name} is not there: it holds the keys that sign links."), format!("entra-consent keys new --to {name}"))
+            }
+            _ => unusable(name, &error),
         })?;
         let text = Secret::new(text);
-        let document = KeyDocument::parse(&text).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+        let document = KeyDocument::parse(&text).map_err(|error| failed(format!("{}: {error}", path.display()), UNFIT))?;
         return Ok((document, Place::File(path.to_owned(), text)));
     }
-    let Some(installation) = installation else { return Err(usage("no file and no configuration names the keys")) };
-    let secret = installation.secrets().get(&installation.config.keys).await.map_err(failed)?;
-    let document = KeyDocument::parse(&secret).map_err(|error| failed(format!("{}: {error}", installation.config.keys)))?;
+    let Some(installation) = installation else {
+        return Err(usage("no file and no configuration names the keys", "name the file of the keys"));
+    };
+    let secret = installation.secrets().get(&installation.config.keys).await.map_err(|error| failed(error, DOCTOR))?;
+    let document = KeyDocument::parse(&secret).map_err(|error| failed(format!("{}: {error}", installation.config.keys), UNFIT))?;
     Ok((document, Place::Configured(Box::new(installation))))
 }
 
 async fn rotate(config: Option<&Path>, args: &RotateArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
     let (document, place) = kept(config, args.file.as_deref()).await?;
     check_place(&place, args.aws)?;
-    let unfit = |error| failed(format!("Nothing was rotated: {error}.\nRotation keeps the present keys, so they have to be fit first."));
+    let unfit =
+        |error| failed(format!("Nothing was rotated: {error}.\nRotation keeps the present keys, so they have to be fit first."), UNFIT);
     document.check().map_err(unfit)?;
     let before: Vec<Box<str>> = document.keys(now).map(|(key, _)| key.kid.clone()).collect();
     let new = drawn(&document, now)?;
@@ -206,7 +214,7 @@ fn drawn(document: &KeyDocument, now: OffsetDateTime) -> Result<KeptKey, Command
         is_revoked || document.keys(now).any(|(key, _)| key.kid == new.kid)
     };
     let new = std::iter::repeat_with(|| KeptKey::draw(&Rng::system(), now)).find(|new| !is_taken(new));
-    new.ok_or_else(|| failed("no new name for a key was found"))
+    new.ok_or_else(|| failed("no new name for a key was found", "the same command again"))
 }
 
 /// Removes the key of this name, or all keys. A second run for a removed key changes no key, and only counts the links of another table.
@@ -232,16 +240,17 @@ async fn revoke(
         }
         Some(_) => {
             let known: Vec<&str> = document.keys(now).map(|(key, _)| &*key.kid).collect();
-            return Err(usage(format!("no key of this name is there. The keys are {}", known.join(", "))));
+            return Err(usage(
+                format!("no key of this name is there. The keys are {}.", known.join(", ")),
+                "entra-consent keys revoke with one of these names",
+            ));
         }
         None => {
             let new = drawn(&document, now)?;
             let revoked = document.revoke(is_stolen, new, now);
             let unfit = |error| {
-                failed(format!(
-                    "Nothing was revoked: {error}.
-The keys that stay have to be fit; `--compromised` removes all."
-                ))
+                let what = format!("Nothing was revoked: {error}.\nThe keys that stay have to be fit.");
+                failed(what, "entra-consent keys rotate --compromised, which removes all")
             };
             revoked.check().map_err(unfit)?;
             write(place, &revoked).await?;
@@ -271,20 +280,21 @@ The keys that stay have to be fit; `--compromised` removes all."
 
 /// Whether the command line allows writing keys to this place.
 fn check_place(place: &Place, aws: bool) -> Result<(), CommandError> {
-    let refuse = |what: String| Err(usage(what));
+    let refuse = |what: String, remedy: &str| Err(usage(what, remedy));
     match place {
-        Place::File(path, _) if aws => {
-            refuse(format!("--aws goes with keys in AWS Secrets Manager; this configuration's are in {}. Leave --aws out.", path.display()))
-        }
+        Place::File(path, _) if aws => refuse(
+            format!("--aws goes with keys in AWS Secrets Manager; this configuration's are in {}.", path.display()),
+            "leave --aws out",
+        ),
         Place::File(..) => Ok(()),
         Place::Configured(installation) => match (&installation.config.keys, aws) {
             (SecretSource::SecretsManager(_), true) => Ok(()),
             (SecretSource::SecretsManager(name), false) => {
-                refuse(format!("The keys are in AWS Secrets Manager as {name}. Add --aws to write a new version there."))
+                refuse(format!("The keys are in AWS Secrets Manager as {name}."), "add --aws to write a new version there")
             }
             (source, _) => {
                 let what = format!("The keys are kept in {source}, which this program cannot write.");
-                refuse(format!("{what}\nWrite them to a file, `entra-consent keys rotate FILE`, and set the variable from it."))
+                refuse(what, "write them to a file, then entra-consent keys rotate FILE, and set the variable from it")
             }
         },
     }
@@ -294,10 +304,14 @@ async fn write(place: &Place, rotated: &KeyDocument) -> Result<(), CommandError>
     let text = rotated.text();
     match place {
         Place::File(path, before) => file::replace(path, before.expose(), text.expose())
-            .map_err(|error| failed(format!("{} was not changed: {error}", path.display()))),
+            .map_err(|error| unusable(format!("{} was not changed", path.display()), &error)),
         Place::Configured(installation) => {
             let SecretSource::SecretsManager(name) = &installation.config.keys else { return Ok(()) };
-            installation.secrets().put(name, &text).await.map_err(|error| failed(format!("Nothing was written: {error}")))
+            installation
+                .secrets()
+                .put(name, &text)
+                .await
+                .map_err(|error| failed(format!("Nothing was written: {error}"), "check the AWS credentials: docs/aws-credentials.md"))
         }
     }
 }
@@ -362,5 +376,5 @@ fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> Result<E
     }
     super::printed(output::all(format, &keys, io::stdout().lock()), Exit::Done)?;
     let exit = Exit::Attention;
-    document.check().map(|()| Exit::Done).map_err(|error| CommandError { message: error.to_string(), exit })
+    document.check().map(|()| Exit::Done).map_err(|error| failed(error, UNFIT).ending(exit))
 }

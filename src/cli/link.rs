@@ -16,7 +16,7 @@ pub(super) use self::csv_output::{EXPIRES, LINK, LINK_ID, MAIL_SUBJECT, MAIL_TEX
 pub(super) use self::job::Job;
 pub(super) use self::row::{EXPIRED, MADE, REVOKED};
 use super::customers::ColumnChoice;
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, DOCTOR, Exit, failed, usage};
 use super::mail::Locale;
 use super::terminal::complain;
 use crate::config::ConfiguredApp;
@@ -87,7 +87,7 @@ pub(super) struct LinkArgs {
 pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> Result<Exit, CommandError> {
     let (app, subject) = subject(installation, args)?;
     // This comes before any request to Microsoft: without a key no link is possible, so the answer would be useless.
-    let keys = installation.keys().await.map_err(|error| failed(format!("No link was made: {error}.")))?;
+    let keys = installation.keys().await.map_err(|error| failed(format!("No link was made: {error}."), DOCTOR))?;
     let life = args.days.map_or(installation.config.links.invitation, |days| Duration::from_secs(days * 86_400));
     let job = Job { installation, keys, app, subject, direct: args.direct, life };
     if let Some(from) = &args.from {
@@ -96,7 +96,7 @@ pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> Result<
     let tenant = match &args.tenant {
         Some(tenant) => ExpectedTenant::Tenant(tenant_id(&job, tenant, args.offline).await?),
         None if args.any_tenant => any_tenant(&job).map(|()| ExpectedTenant::Any)?,
-        None => return Err(usage("--tenant or --from is needed")),
+        None => return Err(usage("--tenant or --from is needed", "entra-consent link --help")),
     };
     one(&job, tenant, args)
 }
@@ -106,11 +106,11 @@ fn any_tenant(job: &Job<'_>) -> Result<(), CommandError> {
     let Some(companion) = job.apps().find(|app| app.companion.is_some()) else { return Ok(()) };
     let id = &companion.profile.id;
     let what = format!("`{id}` is a companion app: Microsoft sends no browser back from its approval, so the link has to name the tenant.");
-    Err(usage(format!("{what}\nUse --tenant instead of --any-tenant.")))
+    Err(usage(what, "--tenant instead of --any-tenant"))
 }
 
 fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> Result<Exit, CommandError> {
-    let unsigned = |error| failed(format!("No link was made: {error}."));
+    let unsigned = |error| failed(format!("No link was made: {error}."), DOCTOR);
     let link = job.sign(tenant, args.label.clone(), args.reference.clone()).map_err(unsigned)?;
     say!("Id of this link, for `links.revoked` in consent.toml: {}", link.id);
     let mut text = if args.mail {
@@ -138,16 +138,16 @@ fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> Result<Exit, C
 fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a ConfiguredApp, Subject), CommandError> {
     if let Some(id) = &args.chain {
         let chain = super::chain(&installation.config, id)?;
-        let first = chain.steps.first().ok_or_else(|| usage(format!("the chain `{id}` has no apps")))?;
+        let first = chain.steps.first().ok_or_else(|| usage(format!("the chain `{id}` has no apps"), DOCTOR))?;
         return Ok((super::app(&installation.config, first)?, Subject::Chain(chain.id.clone())));
     }
-    let id = args.app.as_ref().ok_or_else(|| usage("--app or --chain is needed"))?;
+    let id = args.app.as_ref().ok_or_else(|| usage("--app or --chain is needed", "entra-consent link --help"))?;
     let app = super::app(&installation.config, id)?;
     if args.direct && app.companion.is_some() {
         let what = format!(
             "`{id}` is a companion app: Microsoft sends no browser back from its approval, so a direct link would end on a dead page."
         );
-        return Err(usage(format!("{what}\nLeave --direct out: the invitation leads there and watches.")));
+        return Err(usage(what, "leave --direct out: the invitation leads there and watches"));
     }
     Ok((app, Subject::App(id.clone())))
 }
@@ -158,7 +158,7 @@ async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<
         (TenantName::Id(id), true) => return Ok(*id),
         (TenantName::Domain(_), true) => {
             let what = "--offline goes with a tenant's id only: which tenant a domain is, Microsoft has to be asked.";
-            return Err(usage(format!("{what}\n`entra-consent tenant DOMAIN` shows the id.")));
+            return Err(usage(what, format!("entra-consent tenant {tenant}, which shows the id")));
         }
         (_, false) => {}
     }
@@ -171,14 +171,12 @@ async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<
         Err(error) => {
             let unasked = matches!(error, Undiscovered::Unreachable { .. } | Undiscovered::Unreadable(_) | Undiscovered::Refused(_));
             let way_out = match tenant {
-                TenantName::Id(_) if unasked => "\nOr add --offline: then Microsoft is not asked whether the tenant exists.",
-                TenantName::Domain(_) if unasked => {
-                    "\nOr give the tenant's id with --offline; a domain cannot do without Microsoft's answer."
-                }
+                TenantName::Id(_) if unasked => " Or add --offline: then Microsoft is not asked whether the tenant exists.",
+                TenantName::Domain(_) if unasked => " Or give the tenant's id with --offline; a domain has to be looked up at Microsoft.",
                 _ => "",
             };
             let remedy = error.remedy();
-            Err(failed(format!("No link was made for {tenant}: {error}.\n{remedy}{way_out}")))
+            Err(failed(format!("No link was made for {tenant}: {error}."), format!("{remedy}{way_out}")))
         }
     }
 }

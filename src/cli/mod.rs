@@ -40,10 +40,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use self::exit::{CommandError, Exit, failed, usage};
-use self::terminal::{Verbosity, complain};
+use self::exit::{CommandError, Exit, failed, unusable, usage};
+use self::terminal::Verbosity;
 use crate::config::{Chain, Config, ConfigSource, ConfiguredApp};
 use crate::consent::ProfileId;
 use crate::env::Roots;
@@ -147,15 +148,19 @@ fn command() -> clap::Command {
 /// Runs the command line.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = parsed.and_then(|cli| {
+        let told = "the argument '--quiet' cannot be used with '--verbose'";
+        if cli.quiet && cli.verbose { Err(command().error(ErrorKind::ArgumentConflict, told)) } else { Ok(cli) }
+    });
+    let cli = match cli {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let verbosity = match (cli.quiet, cli.verbose) {
-        (true, true) => {
-            let told = "the argument '--quiet' cannot be used with '--verbose'";
-            command().error(clap::error::ErrorKind::ArgumentConflict, told).exit()
-        }
-        (true, false) => Verbosity::Quiet,
-        (false, true) => Verbosity::Verbose,
-        (false, false) => Verbosity::Usual,
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Usual,
     };
     terminal::set_verbosity(verbosity);
     // Logs are for a service. A command prints its own messages, so it logs only if the operator asks for logs.
@@ -163,18 +168,34 @@ pub fn run() -> ExitCode {
     if (level.is_some() || verbosity == Verbosity::Verbose || matches!(cli.command, Command::Serve(_)))
         && let Err(error) = telemetry::init(level.as_deref())
     {
-        complain(&error.to_string());
+        terminal::report(&error.to_string(), exit::VERBOSE);
         return Exit::Failed.into();
     }
     let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(execute(cli.command, cli.config.as_deref())),
-        Err(error) => Err(failed(format!("no worker threads: {error}"))),
+        Err(error) => Err(failed(format!("no worker threads: {error}"), "end other programs of this machine")),
     };
-    let exit = ended.unwrap_or_else(|CommandError { message, exit }| {
-        complain(&format!("error: {message}"));
-        exit
+    let exit = ended.unwrap_or_else(|error| {
+        terminal::report(&error.message, &error.remedy);
+        error.exit
     });
     exit.into()
+}
+
+/// Prints a wrong command line in the form of every error, or the help that was asked for.
+fn misused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit()
+    }
+    let text = error.render().to_string();
+    let told = text.trim_start_matches("error: ").split("\n\nFor more information").next().unwrap_or_default();
+    let told: Vec<&str> = told.lines().filter(|line| !line.is_empty()).collect();
+    let usage = told.iter().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("entra-consent");
+    let command: Vec<&str> = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
+    let meant = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    let meant = meant.into_iter().find_map(|kind| error.get(kind)).map(|meant| format!("{meant}; or ")).unwrap_or_default();
+    terminal::report(&told.join("\n"), &format!("{meant}{} --help", command.join(" ")));
+    Exit::Usage.into()
 }
 
 async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, CommandError> {
@@ -201,12 +222,12 @@ async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, Comman
 
 /// What `--config` names, or the environment.
 fn config_source(path: Option<&Path>) -> Result<ConfigSource, CommandError> {
-    path.map_or_else(|| ConfigSource::from_env(&crate::config::environment).map_err(usage), |path| Ok(ConfigSource::File(path.to_owned())))
+    path.map_or_else(|| Ok(ConfigSource::from_env(&crate::config::environment)?), |path| Ok(ConfigSource::File(path.to_owned())))
 }
 
 /// The installation for a command. No browser waits for a command, so AWS calls may take longer.
 async fn installation(path: Option<&Path>) -> Result<Installation, CommandError> {
-    Installation::load(&config_source(path)?, Dependencies::at_a_terminal(Roots::Platform)).await.map_err(usage)
+    Ok(Installation::load(&config_source(path)?, Dependencies::at_a_terminal(Roots::Platform)).await?)
 }
 
 /// The app that the command line names.
@@ -221,8 +242,8 @@ fn chain<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c Chain, CommandErr
 
 fn unknown<'i>(what: &str, id: &ProfileId, known: impl Iterator<Item = &'i ProfileId>) -> CommandError {
     let known: Vec<&str> = known.map(ProfileId::as_str).collect();
-    let remedy = crate::config::closest_or(id.as_str(), &known, || format!("It has: {}.", known.join(", ")));
-    usage(format!("consent.toml has no {what} `{id}`.\n{remedy}"))
+    let told = format!("consent.toml has no {what} `{id}`.\nIt has: {}.", known.join(", "));
+    usage(told, crate::config::closest_or(id.as_str(), &known, || format!("one of these with --{what}")))
 }
 
 fn listed<'i>(ids: impl Iterator<Item = &'i ProfileId>) -> String {
@@ -244,7 +265,7 @@ fn verifiers_of<'c>(config: &'c Config, apps: &[&'c ConfiguredApp]) -> Vec<&'c C
 fn printed(result: std::io::Result<()>, exit: Exit) -> Result<Exit, CommandError> {
     match result {
         // The reader of the results may have closed the pipe (`| head`).
-        Err(error) if !is_read_enough(&error) => Err(failed(format!("the output could not be written: {error}"))),
+        Err(error) if !is_read_enough(&error) => Err(unusable("standard output", &error)),
         Ok(()) | Err(_) => Ok(exit),
     }
 }

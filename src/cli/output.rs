@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::bulk::table::MARK;
 use super::csv_safe;
-use super::exit::{CommandError, failed};
+use super::exit::{CommandError, unusable};
 use crate::file::{self, Readers};
 
 /// The format of results. A command about one thing prints one JSON object; a command about many prints an array.
@@ -127,7 +127,7 @@ pub(super) fn all<'r, R: PrintedRow>(format: Format, rows: impl IntoIterator<Ite
 /// # Errors
 /// Those of the disk.
 pub(super) fn write_csv<'r, R: PrintedRow>(path: &Path, rows: impl IntoIterator<Item = &'r R>) -> Result<(), CommandError> {
-    let unwritten = |error: io::Error| failed(format!("{}: {error}", path.display()));
+    let unwritten = |error: io::Error| unusable(path.display(), &error);
     let mut csv = MARK.to_vec();
     all(Format::Csv, rows, &mut csv).map_err(unwritten)?;
     let mut whole = file::unfinished(path, Readers::Owner).map_err(unwritten)?;

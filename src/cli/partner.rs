@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::bulk::runner::{Attempt, RetryPolicy, Runner};
 use super::bulk::throttle::Scope;
-use super::exit::{CommandError, failed, usage};
-use super::token_from::{Holder, TokenFrom};
+use super::exit::{CommandError, DOCTOR, failed, usage};
+use super::token_from::{Holder, NoHeldToken, TokenFrom};
 use crate::config::ConfiguredApp;
 use crate::consent::TenantId;
 use crate::entra::graph::{GdapRelationships, GdapRoles, NoPage, PartnerList, Unread};
@@ -41,13 +41,12 @@ impl<'s> Partner<'s> {
         from: Option<TokenFrom>,
     ) -> Result<Self, CommandError> {
         let Some(home) = installation.config.site.home_tenant else {
-            let told = "Your customers are listed in your own tenant, and consent.toml does not say which it is.\n\
-                 Write its id as home_tenant under [site]; `entra-consent tenant YOUR-DOMAIN` shows it.";
-            return Err(usage(told));
+            let told = "Your customers are listed in your own tenant, and consent.toml does not say which it is.";
+            return Err(usage(told, "write its id as home_tenant under [site]; `entra-consent tenant YOUR-DOMAIN` shows it"));
         };
         let bulk_verifier = installation.bulk_verifier(1);
         let token = token(installation, &bulk_verifier, app, home, from).await?;
-        let http = bulk_verifier.http(app).map_err(failed)?;
+        let http = bulk_verifier.http(app).map_err(|error| failed(error, DOCTOR))?;
         Ok(Self { installation, app, from, home, http, token })
     }
 
@@ -60,14 +59,14 @@ impl<'s> Partner<'s> {
         list: PartnerList,
         mut take: impl FnMut(&RawValue) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
-        let incomplete = |why: &str| failed(format!("The list is not complete. {why}"));
+        let incomplete = |why: &str, remedy: &str| failed(format!("The list is not complete. {why}"), remedy);
         let endpoints = &self.app.endpoints;
         let runner = Runner::new(Scope::Service, 1, RetryPolicy::default());
         let mut asked = HashSet::new();
         let mut next = Some(list.first_page(endpoints));
         while let Some(url) = next.take() {
             if !asked.insert(url.clone()) {
-                return Err(incomplete("Its next page is one that it had before."));
+                return Err(incomplete("Its next page is one that it had before.", STRANGE));
             }
             let ask = async || match list.page(&self.http, endpoints, &self.token.secret, url.clone(), self.installation.clock.now()).await
             {
@@ -77,9 +76,13 @@ impl<'s> Partner<'s> {
                 answer => Attempt::answered(answer),
             };
             let unsent = |pause| Err(Unread::Unwell { status: 429, retry_after: Some(pause) }.into());
-            let page = runner.send(ask).await.unwrap_or_else(unsent).map_err(|error| incomplete(&self.remedy(error, list)))?;
+            let page = runner
+                .send(ask)
+                .await
+                .unwrap_or_else(unsent)
+                .map_err(|error| incomplete(&format!("{error}."), &self.remedy(error, list)))?;
             if asked.len() > MOST_PAGES {
-                return Err(incomplete(&format!("The list has more than {MOST_PAGES} pages: it is not believed to end.")));
+                return Err(incomplete(&format!("The list has more than {MOST_PAGES} pages: it is not believed to end."), STRANGE));
             }
             page.entries.iter().try_for_each(|entry| take(entry))?;
             next = page.next;
@@ -93,36 +96,34 @@ impl<'s> Partner<'s> {
     /// As [`Self::each`]. An unreadable entry is an error too, because its roles would be missing.
     pub(super) async fn relationships(&self) -> Result<GdapRelationships, CommandError> {
         let mut relationships = GdapRelationships::new();
-        let unread = |()| failed("A relationship cannot be read. Graph may have changed.");
+        let unread = |()| failed("A relationship cannot be read.", STRANGE);
         self.each(PartnerList::Relationships, |entry| GdapRoles::add(&mut relationships, entry).map_err(unread)).await?;
         Ok(relationships)
     }
 
-    /// Describes what is wrong, who must act, and how.
+    /// Who must act, and how.
     fn remedy(&self, error: NoPage, list: PartnerList) -> String {
         let (permission, home, profile) = (list.permission(), self.home, &self.app.profile);
-        let remedy = match (error, self.from) {
+        match (error, self.from) {
             (NoPage::Unread(Unread::NotVisible), None) => format!(
-                "`{}` needs the application permission {permission} of Microsoft Graph, approved in your own tenant {home}.\n\
-                 Add it to the registration, and grant it: Entra admin center > App registrations > {} > API permissions.",
+                "grant `{}` the application permission {permission} of Microsoft Graph in your own tenant {home}:\n\
+                 add it to the registration, and grant it: Entra admin center > App registrations > {} > API permissions.",
                 profile.id, profile.name
             ),
-            (NoPage::Unread(Unread::NotVisible), Some(_)) => format!(
-                "Your own account, or the program that got your token, may not read it: {permission} is needed, and in Entra a role that\n\
-                 reads the directory of {home}."
-            ),
-            (NoPage::Unread(Unread::Unauthorized), _) => "Get a new token.".to_owned(),
-            (NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::NoFlag(_))), _) => match unread.retry_after() {
-                Some(wait) => format!("Try again in {} s.", wait.as_secs()),
-                None => "Try again in a moment.".to_owned(),
-            },
-            (NoPage::Unread(Unread::NotFound | Unread::Refused(_) | Unread::Unreadable) | NoPage::Elsewhere, _) => {
-                "A proxy may change the answers of Microsoft, or Graph has changed.".to_owned()
+            (NoPage::Unread(Unread::NotVisible), Some(_)) => {
+                format!("a token with {permission}, of an account with a role that reads the directory of {home}")
             }
-        };
-        format!("{error}.\n{remedy}")
+            (NoPage::Unread(Unread::Unauthorized), _) => "get a new token".to_owned(),
+            (NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::NoFlag(_))), _) => match unread.retry_after() {
+                Some(wait) => format!("again in {} s", wait.as_secs()),
+                None => "again in a moment".to_owned(),
+            },
+            (NoPage::Unread(Unread::NotFound | Unread::Refused(_) | Unread::Unreadable) | NoPage::Elsewhere, _) => STRANGE.to_owned(),
+        }
     }
 }
+
+const STRANGE: &str = "look for a proxy that changes the answers of Microsoft";
 
 async fn token(
     installation: &Installation,
@@ -132,18 +133,18 @@ async fn token(
     from: Option<TokenFrom>,
 ) -> Result<Arc<AccessToken>, CommandError> {
     if let Some(from) = from {
-        let holder = Holder::new(from).map_err(usage)?;
-        return holder.token(&app.endpoints, home, &installation.clock).await.map_err(failed);
+        let holder = Holder::new(from)?;
+        return holder.token(&app.endpoints, home, &installation.clock).await.map_err(NoHeldToken::into_command);
     }
     bulk_verifier.graph_token(app, home).await.map(Arc::new).map_err(|error| {
         let remedy = match &error {
             NoToken::Refused(refusal) => match refusal.code {
                 Some(code) => crate::consent::aadsts::lookup(code).operator(),
-                None => "Try again in a moment.",
+                None => "again in a moment",
             },
-            NoToken::Credential(_) => "ENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.",
-            NoToken::Client(_) => "Look at the app's cloud in consent.toml.",
+            NoToken::Credential(_) => "--verbose, which shows why; with --token-from no credential is needed",
+            NoToken::Client(_) => "look at the app's cloud in consent.toml",
         };
-        failed(format!("`{}` has no token for your own tenant {home}: {error}.\n{remedy}", app.profile.id))
+        failed(format!("`{}` has no token for your own tenant {home}: {error}.", app.profile.id), remedy)
     })
 }

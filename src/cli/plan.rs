@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use self::requests::{GdapRequest, requests, write_requests};
 use super::customers::ColumnChoice;
-use super::exit::{CommandError, Exit, failed};
+use super::exit::{CommandError, Exit, unusable};
 use super::output::{self, Column, Format, PrintedRow};
 use super::partner::Partner;
 use super::timestamp::exact;
@@ -179,7 +179,7 @@ pub(super) async fn run(installation: &Installation, args: &PlanArgs) -> Result<
     let is_answered = is_complete && rows.iter().all(|row| !matches!(row.way, Way::Operator | Way::AskAgain));
     let exit = if is_answered { Exit::Done } else { Exit::Attention };
     if let Some(path) = &args.requests {
-        let unwritten = |error: io::Error| failed(format!("{}: {error}", path.display()));
+        let unwritten = |error: io::Error| unusable(path.display(), &error);
         let through_gdap = rows.iter().filter(|row| row.way == Way::Gdap);
         write_requests(path, through_gdap.map(|row| (row.result.called(), &*row.result.app, &*row.requests))).map_err(unwritten)?;
         say!("The requests are in {}. This program sends none of them.", path.display());
@@ -213,7 +213,7 @@ async fn relationships(installation: &Installation, apps: &[&ConfiguredApp], arg
         let read = async || Partner::sign_in(installation, app, args.asking.token_from).await?.relationships().await;
         match read().await {
             Ok(relationships) => return (relationships, true),
-            Err(error) => why = error.message,
+            Err(error) => why = format!("{} {}", error.message, error.remedy),
         }
     }
     say!("GDAP is not considered. {why}");

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::exit::{CommandError, VERBOSE, failed};
 use entra_sandbox::{Replication, Sandbox, SandboxClock, SandboxOptions, Scenario};
 
 /// The client secret of the reader. It is useless outside the sandbox.
@@ -14,9 +15,9 @@ pub(super) fn configuration(values: &[(&str, &str)]) -> String {
 }
 
 /// The built-in scenario. `fast` removes the delays between a consent and the moment when Microsoft shows it.
-pub(super) fn scenario(base_url: &str, fast: bool) -> Result<Scenario, String> {
+pub(super) fn scenario(base_url: &str, fast: bool) -> Result<Scenario, CommandError> {
     let text = include_str!("practice/scenario.toml").replace("{callback}", &format!("{base_url}/callback"));
-    let mut scenario = Scenario::from_toml(&text).map_err(|error| error.to_string())?;
+    let mut scenario = Scenario::from_toml(&text).map_err(|error| failed(error, VERBOSE))?;
     for tenant in scenario.tenants.iter_mut().filter(|_| fast) {
         tenant.replication = Replication::default();
     }
@@ -24,13 +25,12 @@ pub(super) fn scenario(base_url: &str, fast: bool) -> Result<Scenario, String> {
 }
 
 /// Starts the simulated Microsoft. `flag` sets its port.
-pub(super) fn start(port: Option<u16>, flag: &str, clock: SandboxClock, scenario: Scenario) -> Result<Sandbox, String> {
+pub(super) fn start(port: Option<u16>, flag: &str, clock: SandboxClock, scenario: Scenario) -> Result<Sandbox, CommandError> {
     Sandbox::start(SandboxOptions { port, clock, scenario }).map_err(|error| match (error.kind(), port) {
         (io::ErrorKind::AddrInUse, Some(port)) => {
-            format!(
-                "Port {port} is in use, perhaps by another `entra-consent` that still runs. Stop it, or choose another port with {flag}."
-            )
+            let what = format!("Port {port} is in use, perhaps by another `entra-consent` that still runs.");
+            failed(what, format!("stop it, or choose another port with {flag}"))
         }
-        _ => format!("the simulated Microsoft did not start: {error}"),
+        _ => failed(format!("the simulated Microsoft did not start: {error}"), VERBOSE),
     })
 }

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use self::visit::{Browser, Rehearsal};
 use super::customers::{CustomersOfFile, Reading, TableError};
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, Exit, VERBOSE, failed, unusable, usage};
 use super::link::{LINK, LinkArgs};
 use super::practice;
 use super::verify::VerifyArgs;
@@ -98,10 +98,10 @@ pub(super) async fn run(config: Config, args: &RehearseArgs) -> Result<Exit, Com
     let (what, apps) = match (&args.app, &args.chain) {
         (_, Some(chain)) => (format!("--chain={chain}"), super::chain(&config, chain)?.steps.clone()),
         (Some(app), None) => (format!("--app={app}"), vec![super::app(&config, app)?.profile.id.clone()]),
-        (None, None) => return Err(usage("--app or --chain is needed")),
+        (None, None) => return Err(usage("--app or --chain is needed", "entra-consent rehearse --help")),
     };
     let (mut customers, tenants) = read(&config, args)?;
-    std::fs::create_dir(&args.to).map_err(|error| usage(format!("{} cannot be made: {error}", args.to.display())))?;
+    std::fs::create_dir(&args.to).map_err(|error| unusable(args.to.display(), &error).ending(Exit::Usage))?;
     let played = play(config, args, &mut customers, tenants, what, &apps).await;
     played.map_err(|error| CommandError { message: format!("{}\n{} is incomplete: delete it.", error.message, args.to.display()), ..error })
 }
@@ -115,7 +115,7 @@ async fn play(
     what: String,
     apps: &[ProfileId],
 ) -> Result<Exit, CommandError> {
-    let (stage, config) = build(config, tenants, &args.to).map_err(failed)?;
+    let (stage, config) = build(config, tenants, &args.to)?;
     let apps: Vec<&ConfiguredApp> = apps.iter().filter_map(|id| config.app(id)).collect();
     let path = |name: &str| args.to.join(name).display().to_string();
 
@@ -126,11 +126,11 @@ async fn play(
     let links = links(&args.to.join("links.csv"))?;
     for (customer, link) in customers.iter_mut().zip(links) {
         if !link.is_empty() {
-            visit(&stage, customer, &link, &apps).await.map_err(failed)?;
+            visit(&stage, customer, &link, &apps).await.map_err(stopped)?;
         }
     }
     for _ in 0..TURNS {
-        stage.pass(TURN).await.map_err(failed)?;
+        stage.pass(TURN).await.map_err(stopped)?;
     }
     let flags = [
         what,
@@ -139,25 +139,34 @@ async fn play(
         format!("--report={}", path("report.html")),
     ];
     verify::run(&stage.installation, &arguments::<VerifyArgs>(&flags)?).await?;
-    stage.installation.records.settle().map_err(failed)?;
-    index::write(&stage, customers).await.map_err(failed)?;
+    stage.installation.records.settle().map_err(stopped)?;
+    index::write(&stage, customers).await.map_err(stopped)?;
     say!("Open {}. Its links work nowhere: nothing of the rehearsal is for a customer.", path("index.html"));
     Ok(Exit::Done)
+}
+
+/// A fault of the rehearsal itself.
+fn stopped(error: impl ToString) -> CommandError {
+    failed(error, VERBOSE)
 }
 
 /// The flags of another command, as if a person had typed them.
 fn arguments<A: clap::Args>(flags: &[String]) -> Result<A, CommandError> {
     let command = A::augment_args(clap::Command::new("rehearse"));
     let matches = command.try_get_matches_from(std::iter::once("rehearse").chain(flags.iter().map(String::as_str)));
-    matches.and_then(|matches| A::from_arg_matches(&matches)).map_err(usage)
+    matches.and_then(|matches| A::from_arg_matches(&matches)).map_err(|error| usage(error, "entra-consent rehearse --help"))
 }
 
 /// The customers of the table, and a simulated tenant for each of them.
 fn read(config: &Config, args: &RehearseArgs) -> Result<(Vec<Rehearsed>, Vec<TenantSetup>), CommandError> {
     if !args.from.is_file() {
-        return Err(usage(format!("{} is not a file", args.from.display())));
+        return Err(usage(format!("{} is not a file", args.from.display()), "--from with the table of your customers"));
     }
-    let choices = args.column.iter().map(|choice| choice.parse().map_err(usage)).collect::<Result<_, _>>()?;
+    let choices = args
+        .column
+        .iter()
+        .map(|choice| choice.parse().map_err(|error: String| usage(error, "--column tenant=NAME")))
+        .collect::<Result<_, _>>()?;
     let reading = Reading { choices, home: config.site.home_tenant };
     let (mut customers, mut tenants) = (Vec::new(), Vec::<TenantSetup>::new());
     let rows = CustomersOfFile::open(&args.from, &reading).map_err(TableError::into_command)?;
@@ -168,7 +177,7 @@ fn read(config: &Config, args: &RehearseArgs) -> Result<(Vec<Rehearsed>, Vec<Ten
         if let Ok(customer) = row.customer {
             let mut domain = format!("row-{}.rehearsal.example", row.number);
             match &customer.tenant {
-                TenantName::Id(id) => rehearsed.tenant = microsoft::id(id).map_err(failed)?,
+                TenantName::Id(id) => rehearsed.tenant = microsoft::id(id).map_err(stopped)?,
                 named @ TenantName::Domain(_) => domain = named.to_string(),
             }
             rehearsed.name = customer.label.map_or_else(|| customer.tenant.to_string(), |label| label.as_str().to_owned());
@@ -194,17 +203,17 @@ fn links(table: &Path) -> Result<Vec<String>, CommandError> {
 }
 
 /// The simulated Microsoft and the installation that asks it. No secret of the operator is read.
-fn build(mut config: Config, mut tenants: Vec<TenantSetup>, folder: &Path) -> Result<(Rehearsal, Config), String> {
+fn build(mut config: Config, mut tenants: Vec<TenantSetup>, folder: &Path) -> Result<(Rehearsal, Config), CommandError> {
     let stranger = uuid::Uuid::new_v4().into();
     tenants.push(TenantSetup::new(stranger, "Another organisation", "another-organisation.example"));
     let clock = SandboxClock::standing_at(OffsetDateTime::now_utc());
-    let scenario = microsoft::scenario(&config, tenants)?;
+    let scenario = microsoft::scenario(&config, tenants).map_err(stopped)?;
     let sandbox = practice::start(None, "", clock.clone(), scenario)?;
-    microsoft::lead_to(&mut config, sandbox.url())?;
+    microsoft::lead_to(&mut config, sandbox.url()).map_err(stopped)?;
     let clock = Clock::new(move || clock.now());
-    let store = Store::in_memory().map_err(|error| error.to_string())?;
+    let store = Store::in_memory().map_err(stopped)?;
     let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), true)) as Arc<dyn Outbox>;
-    let records = file::make(&folder.join("records.jsonl"), Readers::Owner).map_err(|error| error.to_string())?;
+    let records = file::make(&folder.join("records.jsonl"), Readers::Owner).map_err(stopped)?;
     let records = Mutex::new(records);
     let sink = Sink::new(move |line| std::io::Write::write_all(&mut *locked(&records), line));
     let real = Dependencies::real(Roots::Embedded);
@@ -212,7 +221,7 @@ fn build(mut config: Config, mut tenants: Vec<TenantSetup>, folder: &Path) -> Re
     let installation = Arc::new(Installation::new(config.clone(), dependencies));
     let worker = OrderWorker::new(Arc::clone(&installation), store.clone());
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    let http = http.build().map_err(|error| error.to_string())?;
+    let http = http.build().map_err(stopped)?;
     Ok((Rehearsal { installation, sandbox, store, worker, http, stranger, folder: folder.to_owned() }, config))
 }
 

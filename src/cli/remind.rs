@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::exit::{CommandError, Exit, failed};
+use super::exit::{CommandError, DOCTOR, Exit, failed, unusable};
 use super::link::Job;
 use super::mail::{Locale, MailFolder};
 use super::printed;
@@ -32,9 +32,9 @@ pub(super) struct RemindArgs {
 
 pub(super) async fn run(installation: &Installation, args: &RemindArgs) -> Result<Exit, CommandError> {
     let board = args.sources.read(installation).await?;
-    let keys = installation.keys().await.map_err(|error| failed(format!("No mail was written: {error}.")))?;
+    let keys = installation.keys().await.map_err(|error| failed(format!("No mail was written: {error}."), DOCTOR))?;
     let now = installation.clock.now();
-    let folder = args.to.as_ref().map(|path| MailFolder::create(path).map_err(|error| failed(format!("{}: {error}", path.display()))));
+    let folder = args.to.as_ref().map(|path| MailFolder::create(path).map_err(|error| unusable(path.display(), &error)));
     let folder = folder.transpose()?;
     let (mut text, mut mails, mut problems) = (String::new(), 0_u64, Vec::new());
     for customer in &board.customers {
@@ -64,7 +64,7 @@ pub(super) async fn run(installation: &Installation, args: &RemindArgs) -> Resul
             match &folder {
                 Some(folder) => {
                     let tenant = customer.tenant_id.map(|id| id.to_string()).unwrap_or_default();
-                    folder.write(mails, [&tenant, &id], &mail).map_err(|error| failed(format!("a mail: {error}")))?;
+                    folder.write(mails, [&tenant, &id], &mail).map_err(|error| unusable("a mail", &error))?;
                 }
                 None => text.push_str(&format!("To: {}\nSubject: {}\n\n{}\n", mail.to.join(", "), mail.subject, mail.text)),
             }

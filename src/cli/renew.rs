@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::bulk::table::MARK;
 use super::csv_safe::safe_cell;
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, DOCTOR, Exit, failed, unusable, usage};
 use super::link::{EXPIRES, Job, LINK, LINK_ID, MADE, MAIL_SUBJECT, MAIL_TEXT, PROBLEM, STATUS};
 use super::printed;
 use super::status::sources::{SourceArgs, apps_of, is_genuine, open_table, read_link, span};
@@ -38,23 +38,26 @@ pub(super) struct RenewArgs {
 
 pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result<Exit, CommandError> {
     let board = args.sources.read(installation).await?;
-    let keys = installation.keys().await.map_err(|error| failed(format!("No link was made: {error}.")))?;
+    let keys = installation.keys().await.map_err(|error| failed(format!("No link was made: {error}."), DOCTOR))?;
     let life = args.days.map_or(installation.config.links.invitation, |days| Duration::from_secs(days * 86_400));
     let now = installation.clock.now();
     let table = open_table(args.sources.first())?;
     let columns = table.columns().clone();
     let place = |name: &str| columns.position(name);
     if [LINK, LINK_ID, EXPIRES].into_iter().any(|name| place(name).is_none()) {
-        return Err(usage(format!("{} is no table of links.", args.sources.first().display())));
+        return Err(usage(
+            format!("{} is no table of links.", args.sources.first().display()),
+            "--from with the table that `link --to` wrote",
+        ));
     }
     let mut csv = csv::WriterBuilder::new().delimiter(table.delimiter()).from_writer(MARK.to_vec());
-    let unwritten = |error: csv::Error| failed(format!("{}: {error}", args.to.display()));
+    let unwritten = |error: csv::Error| unusable(args.to.display(), &error.into());
     csv.write_record(columns.names().map(|name| safe_cell(name).into_owned())).map_err(unwritten)?;
     // A link of several apps has several rows in a table of `status`.
     let mut renewed: BTreeMap<String, SignedLink<String>> = BTreeMap::new();
     let (mut old, mut problems) = (Vec::<TokenId>::new(), Vec::new());
     for row in table {
-        let row = row.map_err(failed)?;
+        let row = row.map_err(|error| error.into_command().ending(Exit::Failed))?;
         let mut cells: Vec<String> = row.cells.iter().map(|cell| safe_cell(cell).into_owned()).collect();
         let link = place(LINK).and_then(|at| row.cells.get(at)).and_then(|address| read_link(address, installation));
         let ends_soon = |expires_at| expires_at - now < args.within;
@@ -72,7 +75,7 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
                     old.extend(Some(old_id).filter(|_| link.is_live(now)));
                     let Invitation { subject, tenant, label, reference, .. } = link.invitation;
                     let job = Job { installation, keys: keys.clone(), app, subject, direct: link.is_direct, life };
-                    place.insert(job.sign(tenant, label, reference).map_err(failed)?)
+                    place.insert(job.sign(tenant, label, reference).map_err(|error| failed(error, DOCTOR))?)
                 }
             };
             // The old mail has the old link: `remind` writes the new one.
@@ -92,10 +95,10 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
         }
         csv.write_record(&cells).map_err(unwritten)?;
     }
-    let text = csv.into_inner().map_err(|error| failed(error.error()))?;
+    let text = csv.into_inner().map_err(|error| unusable(args.to.display(), error.error()))?;
     file::create(&args.to, &String::from_utf8_lossy(&text), Readers::Owner).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => usage(format!("{} exists already. Name another file", args.to.display())),
-        _ => failed(format!("{}: {error}", args.to.display())),
+        std::io::ErrorKind::AlreadyExists => usage(format!("{} exists already.", args.to.display()), "name another file with --to"),
+        _ => unusable(args.to.display(), &error),
     })?;
     let exit = if problems.is_empty() { Exit::Done } else { Exit::Attention };
     problems.push(format!("Links replaced: {}, in {}. `remind --from` that table writes the mails.", renewed.len(), args.to.display()));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use entra_sandbox::{SandboxClock, demo};
 
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, Exit, unusable, usage};
 use super::{init, practice, serve};
 use crate::file::{self, Readers};
 
@@ -51,22 +51,21 @@ pub(super) async fn run(args: &SandboxArgs) -> Result<Exit, CommandError> {
     if let Some(found) = found
         && std::fs::read_to_string(args.to.join("consent.toml")).ok().as_ref() != Some(&configuration)
     {
-        return Err(usage(format!(
-            "{} is there already, and this sandbox did not make the folder. sandbox overwrites nothing: give another folder with --to.",
-            args.to.join(found).display()
-        )));
+        let found = args.to.join(found);
+        let what = format!("{} is there already, and this sandbox did not make the folder. sandbox overwrites nothing.", found.display());
+        return Err(usage(what, "another folder with --to"));
     }
     // The port is taken first, so that a second sandbox writes nothing.
-    let scenario = practice::scenario(&base_url, args.fast).map_err(failed)?;
-    let running = practice::start(Some(args.port), "--port", SandboxClock::system(), scenario).map_err(failed)?;
-    let mut signals = serve::StopSignals::listen().map_err(failed)?;
-    std::fs::create_dir_all(&args.to).map_err(|error| failed(format!("{} cannot be made: {error}", args.to.display())))?;
+    let scenario = practice::scenario(&base_url, args.fast)?;
+    let running = practice::start(Some(args.port), "--port", SandboxClock::system(), scenario)?;
+    let mut signals = serve::StopSignals::listen()?;
+    std::fs::create_dir_all(&args.to).map_err(|error| unusable(args.to.display(), &error))?;
     init::key(&args.to.join(KEYS))?;
     for (name, text, readers) in files {
         keep_or_create(&args.to.join(name), text, readers)?;
     }
     let listen = if args.serve_port == 8080 { String::new() } else { format!(" --listen 127.0.0.1:{}", args.serve_port) };
-    let folder = std::path::absolute(&args.to).map_err(failed)?;
+    let folder = std::path::absolute(&args.to).map_err(|error| unusable(args.to.display(), &error))?;
     say!(include_str!("practice/steps.txt"), url = running.url(), folder = in_a_shell(&folder), listen = listen);
     signals.next().await;
     Ok(Exit::Done)
@@ -75,7 +74,7 @@ pub(super) async fn run(args: &SandboxArgs) -> Result<Exit, CommandError> {
 /// Leaves an existing file as it is, because people may have edited the customers.
 fn keep_or_create(path: &Path, text: &str, readers: Readers) -> Result<(), CommandError> {
     match file::create(path, text, readers) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(format!("{} cannot be written: {error}", path.display()))),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(unusable(path.display(), &error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }

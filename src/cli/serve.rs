@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, DOCTOR, Exit, VERBOSE, failed, unusable, usage};
 use super::terminal::complain;
 use crate::config::{Config, SecretSource};
 use crate::env::{Clock, Roots};
@@ -19,7 +19,7 @@ use crate::file;
 use crate::installation::{Dependencies, Installation};
 use crate::outbox::Outbox;
 use crate::serve::http;
-use crate::serve::store::{Background, Store, StoreError, StoreOutbox, millis_of};
+use crate::serve::store::{Background, Store, StoreError, StoreFault, StoreOutbox, millis_of};
 use crate::serve::webhook::{SigningSecrets, Webhook};
 
 /// How many dead letters the start message lists.
@@ -40,8 +40,21 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
+const STORE: &str = "check the file of store.path, its folder and its disk";
+const AGAIN: &str = "start again: nothing that waits is lost";
+
+/// Why a port could not be taken. `flag` chooses another.
+pub(super) fn cannot_listen(at: impl std::fmt::Display, error: &std::io::Error, flag: &str) -> CommandError {
+    failed(format!("cannot listen on {at}: {error}"), format!("end the program that has it, or choose another with {flag}"))
+}
+
+#[cfg(unix)]
+fn unheard(error: &std::io::Error) -> CommandError {
+    failed(format!("signals cannot be heard: {error}"), VERBOSE)
+}
+
 /// Refuses files with secrets that other users of this machine can read.
-fn refuse_readable_secrets(config: &Config) -> Result<(), String> {
+fn refuse_readable_secrets(config: &Config) -> Result<(), CommandError> {
     let credentials = config.apps.iter().filter_map(|app| app.credential.as_ref()?.kept_in());
     let mut secrets = credentials.chain([&config.keys]).chain(config.webhook.as_ref().map(|webhook| &webhook.secret));
     let readable = secrets.find_map(|source| match source {
@@ -49,9 +62,7 @@ fn refuse_readable_secrets(config: &Config) -> Result<(), String> {
         _ => None,
     });
     readable.map_or(Ok(()), |path| {
-        Err(format!(
-            "others on this machine may read {path}, which holds a secret. Take that from them (chmod 600 {path}), and start again"
-        ))
+        Err(failed(format!("others on this machine may read {path}, which holds a secret"), format!("chmod 600 {path}")))
     })
 }
 
@@ -62,13 +73,13 @@ struct Kept {
 }
 
 /// Opens the store and its outbox, if a store is configured.
-async fn keep(config: &Config, clock: &Clock) -> Result<Option<Kept>, String> {
+async fn keep(config: &Config, clock: &Clock) -> Result<Option<Kept>, CommandError> {
     let Some(path) = &config.store else { return Ok(None) };
     let has_webhook = config.webhook.is_some();
     let (store, outbox) = match Store::open(path).await {
         Ok(store) => (Some(store.clone()), StoreOutbox::new(store, clock.clone(), has_webhook)),
         Err(StoreError::InUse(_)) => (None, StoreOutbox::in_wait(clock.clone(), has_webhook)),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(failed(error, STORE)),
     };
     Ok(Some(Kept { store, outbox: Arc::new(outbox) }))
 }
@@ -78,7 +89,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(60);
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Waits until the other process ends, and then stores what this one held in memory.
-async fn wait_for_store(path: &Path, outbox: &StoreOutbox, installation: &Installation) -> Result<Store, String> {
+async fn wait_for_store(path: &Path, outbox: &StoreOutbox, installation: &Installation) -> Result<Store, CommandError> {
     let began = Instant::now();
     tracing::warn!(
         store.path = %path.display(),
@@ -98,7 +109,7 @@ async fn wait_for_store(path: &Path, outbox: &StoreOutbox, installation: &Instal
                 return Ok(store);
             }
             Err(StoreError::InUse(_)) if began.elapsed() < STORE_PATIENCE => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(failed(error, STORE)),
         }
     }
 }
@@ -109,29 +120,29 @@ async fn start_background(
     installation: &Arc<Installation>,
     webhook: Option<Webhook>,
     args: &ServeArgs,
-) -> Result<Background, String> {
+) -> Result<Background, CommandError> {
     let path = installation.config.store.as_deref().unwrap_or(Path::new(""));
     let store = match store {
         Some(store) => store,
         None => wait_for_store(path, &outbox, installation).await?,
     };
     if args.retry_dead_letters {
-        let revived = store.revive(millis_of(installation.clock.now())).await.map_err(|error| error.to_string())?;
+        let revived = store.revive(millis_of(installation.clock.now())).await.map_err(|error| failed(error, STORE))?;
         say!("{revived} dead letters are tried again.");
     }
-    say!("{}", introduced(&store, path, webhook.as_ref()).await?);
+    say!("{}", introduced(&store, path, webhook.as_ref()).await.map_err(|error| failed(error, STORE))?);
     Ok(Background::start(installation, &store, &outbox, webhook))
 }
 
 /// Creates the webhook and checks its secret, so that a fault shows at the start and not at the first approval.
-async fn webhook(installation: &Installation) -> Result<Option<Webhook>, String> {
+async fn webhook(installation: &Installation) -> Result<Option<Webhook>, CommandError> {
     let Some(config) = installation.config.webhook.clone() else { return Ok(None) };
-    let secret = installation.secret(&config.secret).await.map_err(|error| format!("webhook.secret: {error}"))?;
+    let secret = installation.secret(&config.secret).await.map_err(|error| failed(format!("webhook.secret: {error}"), DOCTOR))?;
     SigningSecrets::parse(&secret).map_err(|error| {
-        let remedy = "Make one: printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\"";
-        format!("webhook.secret: the secret kept in {} cannot sign: {error}. {remedy}", config.secret)
+        let what = format!("webhook.secret: the secret kept in {} cannot sign: {error}.", config.secret);
+        failed(what, "printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\", which makes one")
     })?;
-    Webhook::new(config).map(Some)
+    Webhook::new(config).map(Some).map_err(|error| failed(error, DOCTOR))
 }
 
 pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<Exit, CommandError> {
@@ -139,23 +150,22 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<Exit, Comman
     let (key, instead) = match (&config.store, &config.worker.queue, &config.events.bus) {
         (Some(_), Some(_), _) => ("worker.queue", "carries orders out by itself"),
         (Some(_), None, Some(_)) => ("events.bus", "posts events to [webhook]"),
-        (None, ..) | (Some(_), None, None) => return serve(config, args).await.map_err(failed),
+        (None, ..) | (Some(_), None, None) => return serve(config, args).await,
     };
-    Err(usage(format!(
-        "store.path and {key} contradict each other: with a store, `serve` {instead}. Remove one of the two, from the environment also"
-    )))
+    let what = format!("store.path and {key} contradict each other: with a store, `serve` {instead}.");
+    Err(usage(what, "remove one of the two, from the environment also"))
 }
 
-async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
+async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, CommandError> {
     refuse_readable_secrets(&config)?;
     let dependencies = Dependencies::real(Roots::Platform);
     let kept = keep(&config, &dependencies.clock).await?;
     let outbox = kept.as_ref().map(|kept| Arc::clone(&kept.outbox));
     let as_outbox = outbox.clone().map(|outbox| outbox as Arc<dyn Outbox>);
     let installation = Arc::new(Installation::new(config, Dependencies { outbox: as_outbox, ..dependencies }));
-    installation.keys().await.map_err(|error| error.to_string())?;
+    installation.keys().await.map_err(|error| failed(error, DOCTOR))?;
     let webhook = webhook(&installation).await?;
-    let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error, "--listen"))?;
     let address = listener.local_addr().unwrap_or(args.listen);
     say!("Listening on http://{address}. Redirect address to register: {}", installation.redirect_address());
     if !address.ip().is_loopback() && installation.config.site.trusted_proxies.networks.is_empty() {
@@ -177,7 +187,7 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
         }
         None => {
             if args.retry_dead_letters {
-                return Err("--retry-dead-letters needs the store that has them: add a table [store] to consent.toml".to_owned());
+                return Err(failed("--retry-dead-letters needs the store that has them", "add a table [store] to consent.toml"));
             }
             let no_store =
                 "There is no [store] in consent.toml: an outcome that can still change is only looked at again when a page is visited.";
@@ -197,7 +207,7 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     }
     daily.abort();
     reloading.abort();
-    installation.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;
+    installation.records.settle().map_err(|error| unusable("the last count of rejections could not be recorded", &error))?;
     ended
 }
 
@@ -219,7 +229,7 @@ async fn daily(installation: Arc<Installation>) {
 }
 
 /// A start that waits for the store.
-type StartingBackground<'a> = Pin<Box<dyn Future<Output = Result<Background, String>> + 'a>>;
+type StartingBackground<'a> = Pin<Box<dyn Future<Output = Result<Background, CommandError>> + 'a>>;
 
 /// Serves until the signal to stop, then finishes the work in progress. A second signal ends the process immediately.
 async fn serve_until_stopped(
@@ -228,7 +238,7 @@ async fn serve_until_stopped(
     mut background: Option<Background>,
     mut starting: Option<StartingBackground<'_>>,
     mut signals: StopSignals,
-) -> Result<Exit, String> {
+) -> Result<Exit, CommandError> {
     let (stop, mut stopped) = watch::channel(false);
     let told = async move {
         // This fails only if the sender is gone.
@@ -250,9 +260,9 @@ async fn serve_until_stopped(
         };
         tokio::select! {
             () = signals.next() => break None,
-            ended = &mut serving => break Some(format!("the server stopped: {}", reason(ended))),
+            ended = &mut serving => break Some(failed(format!("the server stopped: {}", reason(ended)), AGAIN)),
             () = broken => {
-                break Some("a background task of the server failed; the log says where. Start again: nothing that waits is lost".to_owned());
+                break Some(failed("a background task of the server failed; the log says where", AGAIN));
             }
             started = started => {
                 starting = None;
@@ -283,7 +293,7 @@ async fn serve_until_stopped(
         ended = ending => match ended {
             // A timeout is fine: connections that are still open never sent a complete request.
             Ok(Ok(Ok(()))) | Err(_) => Ok(Exit::Done),
-            Ok(ended) => Err(format!("the server stopped: {}", reason(ended))),
+            Ok(ended) => Err(failed(format!("the server stopped: {}", reason(ended)), AGAIN)),
         },
         () = signals.next() => Ok(Exit::Interrupted),
     }
@@ -297,8 +307,8 @@ fn reason(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> String 
     }
 }
 
-async fn introduced(store: &Store, path: &Path, webhook: Option<&Webhook>) -> Result<String, String> {
-    let counts = store.counts().await.map_err(|error| error.to_string())?;
+async fn introduced(store: &Store, path: &Path, webhook: Option<&Webhook>) -> Result<String, StoreFault> {
+    let counts = store.counts().await?;
     let (path, orders) = (path.display(), counts.orders);
     let mut text = format!("Outcomes that can still change are looked at again. The store is {path}: {orders} orders wait");
     match webhook {
@@ -315,7 +325,7 @@ async fn introduced(store: &Store, path: &Path, webhook: Option<&Webhook>) -> Re
     }
     if counts.dead > 0 {
         text.push_str(&format!("\n{} dead letters were given up; --retry-dead-letters tries them again. The latest:", counts.dead));
-        for letter in store.dead_letters(MOST_SHOWN).await.map_err(|error| error.to_string())? {
+        for letter in store.dead_letters(MOST_SHOWN).await? {
             text.push_str(&format!("\n  {} {}: {} ({} attempts)", letter.kind, letter.message_id(), letter.why, letter.failures));
         }
     }
@@ -333,11 +343,11 @@ pub(super) struct StopSignals {
 
 impl StopSignals {
     /// Starts to listen. From now on, signals no longer end the process by themselves.
-    pub(super) fn listen() -> Result<Self, String> {
+    pub(super) fn listen() -> Result<Self, CommandError> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be heard: {error}"));
+            let listen = |kind| signal(kind).map_err(|error| unheard(&error));
             Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
         }
         #[cfg(not(unix))]
@@ -363,11 +373,11 @@ struct Hangup {
 }
 
 impl Hangup {
-    fn listen() -> Result<Self, String> {
+    fn listen() -> Result<Self, CommandError> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let signal = signal(SignalKind::hangup()).map_err(|error| format!("signals cannot be heard: {error}"))?;
+            let signal = signal(SignalKind::hangup()).map_err(|error| unheard(&error))?;
             Ok(Self { signal })
         }
         #[cfg(not(unix))]

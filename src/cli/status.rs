@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use self::board::{Board, Step, TrackedApproval, TrackedCustomer};
 use self::row::{StatusRow, write_table};
 use self::sources::{SourceArgs, span};
-use super::exit::{CommandError, Exit, failed};
+use super::exit::{CommandError, Exit, unusable};
 use super::output::{self, Format};
 use super::printed;
 use super::report::{self, About, GROUPS, ReportedApproval, ReportedCustomer, group_of};
@@ -53,7 +53,7 @@ pub(super) async fn run(installation: &Installation, args: &StatusArgs) -> Resul
         let apps: Vec<&str> = apps.into_iter().collect();
         let about = About { operator: &installation.config.site.operator, apps: &apps, at: now, is_stopped: false };
         let customers: Vec<_> = listed.iter().map(|customer| reported(customer, now)).collect();
-        report::write(path, &about, &customers).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+        report::write(path, &about, &customers).map_err(|error| unusable(path.display(), &error))?;
         say!("The report is in {}.", path.display());
     }
     say!("{}", summary(&board, args.stale.map(|_| listed.len()), now));

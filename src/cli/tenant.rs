@@ -49,7 +49,7 @@ pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> Result<Exit
             if matches!(args.output, Format::Json) {
                 println!("{}", failure(args, &error));
             }
-            Err(failed(format!("{}: {error}.\n{}", args.tenant, error.remedy())))
+            Err(failed(format!("{}: {error}.", args.tenant), error.remedy()))
         }
     }
 }

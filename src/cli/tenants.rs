@@ -6,7 +6,7 @@ use std::io::{self, BufWriter};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, DOCTOR, Exit, unusable, usage};
 use super::listed;
 use super::output::{Column, Format, PrintedRow, Printer};
 use super::partner::Partner;
@@ -93,7 +93,7 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
         }
         Source::Contracts => PartnerList::Contracts,
     };
-    let unwritten = |error: io::Error| failed(format!("the customers cannot be printed: {error}"));
+    let unwritten = |error: io::Error| unusable("the customers cannot be printed", &error);
     let mut printer = Printer::new::<ListedTenant>(args.output, BufWriter::new(io::stdout())).map_err(unwritten)?;
     let mut known = HashSet::new();
     let (mut changed, mut unreadable) = (0_u64, 0_u64);
@@ -129,7 +129,7 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
         say!("Delegated administration ends within 90 days: {name} on {}{more}. Ask these customers to renew it.", end.date());
     }
     if let Err(error) = &relationships {
-        say!("The columns gdap_ends and gdap_roles are empty. {}", error.message);
+        say!("The columns gdap_ends and gdap_roles are empty. {}\nTo fill them: {}", error.message, error.remedy);
     }
     if unreadable > 0 {
         say!("{unreadable} entries do not say which tenant they are about and were left out.");
@@ -152,15 +152,15 @@ fn asking<'s>(installation: &'s Installation, args: &TenantsArgs) -> Result<&'s 
         (Some(id), ..) => {
             let app = super::app(&installation.config, id)?;
             if app.credential.is_none() {
-                return Err(usage(format!("`{id}` has no credential to ask with. Name an app that has one, or use --token-from.")));
+                return Err(usage(format!("`{id}` has no credential to ask with."), "an app that has one with --app, or --token-from az"));
             }
             Ok(app)
         }
-        (None, Some(_), _) => installation.config.apps.first().ok_or_else(|| usage("consent.toml has no app")),
+        (None, Some(_), _) => installation.config.apps.first().ok_or_else(|| usage("consent.toml has no app", DOCTOR)),
         (None, None, [only]) => Ok(only),
         (None, None, several) => {
             let known = listed(several.iter().map(|app| &app.profile.id));
-            Err(usage(format!("Which app asks? Add --app ID, or --token-from az. With a credential there are: {known}.")))
+            Err(usage(format!("Which app asks? With a credential there are: {known}."), "add --app ID, or --token-from az"))
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What people read on standard error. Standard output contains only results and records.
 
-use std::io::{Write as _, stderr};
+use std::io::Write as _;
 use std::sync::OnceLock;
+
+use clap::builder::styling::AnsiColor;
 
 use super::exit::Exit;
 
@@ -36,9 +38,15 @@ pub(super) fn remark(text: &str) {
     }
 }
 
-/// Prints an error or a warning. If standard error is closed, there is no place left to report that.
+/// Prints an error or a warning. Styles are left out where standard error takes none. If standard error is closed, there is no place left to report that.
 pub(super) fn complain(text: &str) {
-    let _ = writeln!(stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Prints why a command ends without its result, and what a person can do.
+pub(super) fn report(message: &str, remedy: &str) {
+    let (red, green) = (AnsiColor::Red.on_default().bold(), AnsiColor::Green.on_default().bold());
+    complain(&format!("{red}error:{red:#} {message}\n{green}try:{green:#} {remedy}"));
 }
 
 /// Prints the last lines of a command: a remark if it is done, and otherwise what a person has to act on.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
+use super::exit::{CommandError, failed, usage};
 use crate::consent::aadsts::meaning_at_token_endpoint;
 use crate::consent::{DisplayText, TenantId};
 use crate::entra::cloud::Endpoints;
@@ -47,9 +48,7 @@ pub(super) enum Holder {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoHeldToken {
     /// The fault is not the tenant's: every other tenant would fail in the same way.
-    #[error(
-        "the Azure CLI cannot be started ({0}).\nInstall it (https://aka.ms/azure-cli) and sign in with `az login`, or use --token-from env"
-    )]
+    #[error("the Azure CLI cannot be started ({0})")]
     NoAz(io::Error),
     #[error("az did not answer within {} seconds", AZ_PATIENCE.as_secs())]
     AzSilent,
@@ -64,6 +63,18 @@ pub(super) enum NoHeldToken {
 }
 
 impl NoHeldToken {
+    /// How a command ends that has no token for the operator's own tenant, or for any.
+    pub(super) fn into_command(self) -> CommandError {
+        let remedy = match &self {
+            Self::NoAz(_) => "install it (https://aka.ms/azure-cli) and sign in with `az login`, or use --token-from env",
+            Self::AzSilent | Self::AzFailed(_) => "the same command again in a moment",
+            Self::AzRefused(..) => "sign in again, and repeat the command",
+            Self::AzUnreadable => "az upgrade",
+            Self::Unfit(..) => "get another token, and repeat the command",
+        };
+        failed(self, remedy)
+    }
+
     /// Whether a later retry may succeed without any change.
     pub(super) fn may_pass(&self) -> bool {
         match self {
@@ -84,15 +95,16 @@ fn remedy(unfit: UnfitToken) -> &'static str {
 
 impl Holder {
     /// # Errors
-    /// A message for the user if the environment variable is not set.
-    pub(super) fn new(from: TokenFrom) -> Result<Self, String> {
+    /// A usage error if the environment variable is not set.
+    pub(super) fn new(from: TokenFrom) -> Result<Self, CommandError> {
         match from {
             TokenFrom::Az => Ok(Self::Az(Semaphore::new(AZ_AT_A_TIME))),
             TokenFrom::Env => match crate::config::graph_token(&crate::config::environment) {
                 Some(token) => Ok(Self::Environment(token)),
-                None => Err("--token-from env reads ENTRA_CONSENT_GRAPH_TOKEN, which is not set.\n\
-                     Put a Graph access token for the tenant into it, or use --token-from az."
-                    .to_owned()),
+                None => Err(usage(
+                    "--token-from env reads ENTRA_CONSENT_GRAPH_TOKEN, which is not set.",
+                    "put a Graph access token for the tenant into it, or use --token-from az",
+                )),
             },
         }
     }

@@ -27,7 +27,7 @@ use self::summary::OutcomeSummary;
 use super::bulk::runner::{Going, RetryPolicy, Runner, Stopped};
 use super::bulk::throttle::Scope;
 use super::customers::{ColumnChoice, CustomerRow, CustomersOfFile, Reading, TableError};
-use super::exit::{CommandError, Exit, failed, usage};
+use super::exit::{CommandError, Exit, failed, unusable, usage};
 use super::output::{self, Format, Printer};
 use super::progress::RunProgress;
 use super::report::{self, About};
@@ -136,22 +136,24 @@ pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Resul
     let summary = results.finish(args, &about)?;
     let rows = summary.rows();
     let way_on = || match &args.to {
-        Some(to) => format!("{rows} rows are in {}. The same command with --resume goes on.", to.display()),
-        None => "With --to FILE a run that is stopped can go on.".to_owned(),
+        Some(to) => format!("the same command with --resume, which goes on: {rows} rows are in {}", to.display()),
+        None => "--to FILE, with which a run that is stopped can go on".to_owned(),
     };
     match ended {
         Ok(()) => {}
         // `Done` would promise that every tenant was checked and has granted.
         Err(Stopped::ReadEnough) => return Ok(Exit::Attention),
-        Err(Stopped::Interrupted) => return Err(CommandError { message: format!("Stopped. {}", way_on()), exit: Exit::Interrupted }),
-        Err(Stopped::Failed(CommandError { message, exit: Exit::Failed })) => return Err(failed(format!("{message}.\n{}", way_on()))),
+        Err(Stopped::Interrupted) => return Err(usage("Stopped.", way_on()).ending(Exit::Interrupted)),
+        Err(Stopped::Failed(error)) if error.exit == Exit::Failed => {
+            return Err(CommandError { remedy: format!("{}; {}", error.remedy, way_on()), ..error });
+        }
         // The message does not suggest `--resume`, because the same command would fail here again.
         Err(Stopped::Failed(error)) => return Err(error),
     }
     let (asked_for, accounted) = (asked_for.get(), rows - resumed);
     if accounted != asked_for {
         let what = format!("{asked_for} rows were read and {accounted} are accounted for: this is a fault of this program");
-        return Err(failed(what));
+        return Err(failed(what, "report it, and run the same command with --to a new file"));
     }
     Ok(match rows {
         all if all == summary.granted() => Exit::Done,
@@ -182,7 +184,7 @@ pub(super) async fn rows(
     };
     asked_with.run(inputs, on_row).await.map_err(|stopped| match stopped {
         Stopped::Failed(error) => error,
-        Stopped::Interrupted | Stopped::ReadEnough => CommandError { message: "Stopped.".to_owned(), exit: Exit::Interrupted },
+        Stopped::Interrupted | Stopped::ReadEnough => usage("Stopped.", "the same command again").ending(Exit::Interrupted),
     })?;
     drop(progress);
     rows.sort_by(|one, other| (one.row, &one.app).cmp(&(other.row, &other.app)));
@@ -199,7 +201,7 @@ struct AskedWith<'s> {
 
 impl<'s> AskedWith<'s> {
     async fn new(installation: &'s Installation, asking: &Asking, apps: &[&ConfiguredApp]) -> Result<Self, CommandError> {
-        let holder = asking.token_from.map(Holder::new).transpose().map_err(usage)?;
+        let holder = asking.token_from.map(Holder::new).transpose()?;
         let concurrency = usize::from(asking.concurrency);
         let bulk_verifier = installation.bulk_verifier(concurrency.saturating_mul(2));
         if holder.is_none() {
@@ -231,7 +233,7 @@ impl AppChoice {
             config.apps.iter().collect()
         } else if self.app.is_empty() {
             let all = listed(config.apps.iter().map(|app| &app.profile.id));
-            return Err(usage(format!("Which app? Add --app ID, --chain ID or --all-apps. consent.toml has: {all}.")));
+            return Err(usage(format!("Which app? consent.toml has: {all}."), "add --app ID, --chain ID or --all-apps"));
         } else {
             let mut ids = self.app.clone();
             ids.sort();
@@ -241,7 +243,8 @@ impl AppChoice {
         let of_one_cloud = apps.windows(2).all(|pair| matches!(pair, [one, other] if one.profile.cloud == other.profile.cloud));
         if !of_one_cloud && !is_of_records {
             return Err(usage(
-                "These apps are in more than one cloud, and a tenant is in one. Ask about the apps of each cloud by themselves, with --app.",
+                "These apps are in more than one cloud, and a tenant is in one.",
+                "ask about the apps of each cloud by themselves, with --app",
             ));
         }
         Ok(apps)
@@ -262,7 +265,7 @@ async fn check_credentials(
                 None => "It has none.".to_owned(),
             };
             let what = format!("Microsoft was not asked: the credential of `{}` cannot be read or used. {place}", verifier.profile.id);
-            return Err(failed(format!("{what}\nENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.")));
+            return Err(failed(what, "--verbose, which shows why; with --token-from no credential is needed"));
         }
     }
     Ok(())
@@ -293,7 +296,7 @@ fn inputs<'s>(
     } else if let Some(path) = &args.from_records {
         of_records(installation, path, apps, args.which.app.is_empty() && args.which.chain.is_none(), read)
     } else {
-        Err(usage("--tenant, --from or --from-records is needed"))
+        Err(usage("--tenant, --from or --from-records is needed", "entra-consent verify --help"))
     }
 }
 
@@ -338,7 +341,7 @@ fn table<'s>(
 ) -> Result<(Inputs<'s>, RunProgress), CommandError> {
     let reading = Reading { choices: column.to_vec(), home: installation.config.site.home_tenant };
     let customers = CustomersOfFile::open(path, &reading).map_err(|error| match error.into_command() {
-        CommandError { message, exit: Exit::Usage } => failed(message),
+        error if error.exit == Exit::Usage => error.ending(Exit::Failed),
         error => error,
     })?;
     Ok((of_table(customers, apps.to_vec(), read), RunProgress::of_file(path)))
@@ -347,7 +350,8 @@ fn table<'s>(
 fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, position: &'s Cell<u64>) -> Inputs<'s> {
     let columns = customers.columns().clone();
     let read = move |row: Result<CustomerRow, TableError>| {
-        let CustomerRow { number: row, cells, customer, warning, ends_at, .. } = row.map_err(failed)?;
+        let CustomerRow { number: row, cells, customer, warning, ends_at, .. } =
+            row.map_err(|error| error.into_command().ending(Exit::Failed))?;
         position.set(ends_at);
         if let Some(warning) = warning {
             complain(&format!("row {row}: {warning}."));
@@ -380,7 +384,7 @@ fn of_records<'s>(
     is_all: bool,
     position: &'s Cell<u64>,
 ) -> Result<(Inputs<'s>, RunProgress), CommandError> {
-    let unread = |error: io::Error| failed(format!("{}: {error}", path.display()));
+    let unread = |error: io::Error| unusable(path.display(), &error);
     let opened = if path.as_os_str() == "-" {
         records::read(io::stdin().lock(), installation.clock.now())
     } else {
@@ -446,7 +450,7 @@ impl ResultOutput {
         let mut report = args.report.as_ref().map(|_| Vec::new());
         if let Some(path) = &args.report {
             // A report that cannot be written must not cost a run.
-            crate::file::nameless(path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+            crate::file::nameless(path).map_err(|error| unusable(path.display(), &error))?;
         }
         let mut summary = OutcomeSummary::default();
         let mut done = PreviousRows::default();
@@ -461,7 +465,9 @@ impl ResultOutput {
             }
             (Some(path), _) => Output::File(Results::create(path)?),
             (None, Format::Table) => Output::Table(Vec::new()),
-            (None, format) => Output::Stream(Printer::new::<ResultRow>(format, BufWriter::new(io::stdout())).map_err(failed)?),
+            (None, format) => Output::Stream(
+                Printer::new::<ResultRow>(format, BufWriter::new(io::stdout())).map_err(|error| unusable("standard output", &error))?,
+            ),
         };
         Ok(Self { output, done, report, summary })
     }
@@ -486,11 +492,11 @@ impl ResultOutput {
             Output::Table(rows) => print_table(rows, args.tenant.is_some()),
         };
         match printed {
-            Err(error) if !is_read_enough(&error) => return Err(failed(format!("the results cannot be written: {error}"))),
+            Err(error) if !is_read_enough(&error) => return Err(unusable("the results cannot be written", &error)),
             Ok(()) | Err(_) => {}
         }
         if let (Some(rows), Some(path)) = (report, &args.report) {
-            report::write(path, about, &reported(rows)).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+            report::write(path, about, &reported(rows)).map_err(|error| unusable(path.display(), &error))?;
             say!("The report is in {}.", path.display());
         }
         if args.tenant.is_none() {

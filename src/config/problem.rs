@@ -26,18 +26,18 @@ impl Problem {
         let readable = |text: &str| DisplayText::bounded(text, LONGEST_PART).map_or_else(|| "".into(), |text| text.as_str().into());
         Self { origin: readable(origin), line, key: readable(key), what: readable(what), remedy: readable(remedy) }
     }
+
+    /// The place and the fault, without the remedy.
+    pub(crate) fn fault(&self) -> String {
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let key = if self.key.is_empty() { String::new() } else { format!(": {}", self.key) };
+        format!("{}{line}{key}: {}.", self.origin, self.what)
+    }
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.origin)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
-        }
-        write!(f, ": {}. Remedy: {}", self.what, self.remedy)
+        write!(f, "{} Remedy: {}", self.fault(), self.remedy)
     }
 }
 

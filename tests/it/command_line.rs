@@ -246,7 +246,7 @@ fn tenant_needs_no_configuration_and_says_that_trying_again_may_help() {
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     let failure: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&failure["error"], &failure["retryable"]), (&"unreachable".into(), &true.into()), "{failure}");
-    assert!(told(&output).contains("contoso.com: Microsoft does not answer (no connection).\nCheck the network"), "{}", told(&output));
+    assert!(told(&output).contains("contoso.com: Microsoft does not answer (no connection).\ntry: Check the network"), "{}", told(&output));
 }
 
 struct Demo {

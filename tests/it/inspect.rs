@@ -259,7 +259,7 @@ fn a_link_is_found_inside_what_mail_programs_made_of_it() {
     }
     for (text, words) in [
         ("https://protect-eu.mimecast.com/s/AbCdC1?domain=northwind.example", "only Mimecast knows the original"),
-        ("See https://url.uk.m.mimecastprotect.com/s/F6rYCAW0hl6wn3CQg3QZ now", "Take the link from the message as it was sent"),
+        ("See https://url.uk.m.mimecastprotect.com/s/F6rYCAW0hl6wn3CQg3QZ now", "try: the link from the message as it was sent"),
         ("https://consent.northwind.example/callback?admin_consent=True&tenant=x", "it has no `state`"),
         ("https://evil.example/?url=https%3A%2F%2Fconsent.northwind.example%2Fi%2FeyJa.b.c", "no token in it"),
         ("https://urldefense.com/v3/__https://a.example/**__;!!", "no token in it"),

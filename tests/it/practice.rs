@@ -105,7 +105,7 @@ fn each_command_that_sandbox_prints_works_as_printed() {
     let written = read("consent.toml");
     for (flags, status, why) in [
         (flags.clone(), 1, format!("Port {port} is in use")),
-        (format!("--port {serve_port} --serve-port {port}"), 2, "overwrites nothing: give another folder with --to".to_owned()),
+        (format!("--port {serve_port} --serve-port {port}"), 2, "overwrites nothing.\ntry: another folder with --to".to_owned()),
     ] {
         let line = format!("entra-consent sandbox {flags} --to '{}'", to.display());
         let output = shell(&line).env_clear().stdin(Stdio::null()).output().unwrap();

@@ -331,7 +331,7 @@ async fn a_link_for_any_tenant_awaits_confirmation_and_is_never_granted() {
     assert_eq!(records.last().unwrap()["returned_tenant"], json!(demo::FABRIKAM), "for the operator who confirms it");
     for what in [["--app", "apple"], ["--chain", "onboarding"]] {
         let told = service.refused_link(&[what[0], what[1], "--any-tenant"]);
-        assert!(told.contains("`apple` is a companion app") && told.contains("Use --tenant"), "{told}");
+        assert!(told.contains("`apple` is a companion app") && told.contains("try: --tenant instead"), "{told}");
     }
 }
 

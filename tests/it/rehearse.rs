@@ -71,6 +71,6 @@ fn a_rehearsal_shows_each_customer_and_needs_no_network() {
 
     let again = rehearse(folder.path(), "out");
     assert_eq!(again.status.code(), Some(2));
-    assert!(String::from_utf8(again.stderr).unwrap().contains("out cannot be made"));
+    assert!(String::from_utf8(again.stderr).unwrap().contains("out: File exists"));
     assert_eq!(read("index.html"), index);
 }

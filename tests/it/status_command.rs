@@ -420,7 +420,10 @@ fn the_store_of_a_running_service_is_read_and_stays_unchanged() {
     customers(&terminal, 3);
     link(&terminal, ["--app", "mail-backup"], "customers.csv", "links.csv");
     let told = terminal.run(&["status", "--from", "links.csv", "--store"]);
-    assert_eq!((told.status, told.err.as_str()), (2, "error: consent.toml has no [store], so there is no store to read.\n"));
+    assert_eq!(
+        (told.status, told.err.as_str()),
+        (2, "error: consent.toml has no [store], so there is no store to read.\ntry: --records, with the records of the service\n")
+    );
     terminal.write("consent.toml", &config("[store]\npath = \"store.redb\"\n"));
     let arguments = ["status", "--from", "links.csv", "--store", "--output", "json"];
     assert_eq!(terminal.run(&arguments).status, 1, "there is no file yet");

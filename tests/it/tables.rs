@@ -134,7 +134,7 @@ fn a_table_that_leaves_the_tenant_unclear_names_the_remedy() {
             vec!["`guid` looks like ids of tenants: add --column tenant=guid, or rename it to `tenant`"],
         ),
         (format!("MSP,$(who),x\n{HOME},{A},y\n{HOME},{B},y\n"), vec!["looks like ids of tenants: add --column tenant=2,"]),
-        ("Kunde,Nr\nA,1.5\n".to_owned(), vec!["no column is called `tenant`", "It has: `Kunde`, `Nr`.\n"]),
+        ("Kunde,Nr\nA,1.5\n".to_owned(), vec!["no column is called `tenant`", "It has: `Kunde`, `Nr`\ntry: --column tenant=NAME"]),
     ] {
         let (told, rows) = linked(&terminal, &table, &[]);
         assert!(told.status == 2 && rows.is_empty(), "{told:?}");
@@ -158,10 +158,10 @@ fn a_table_whose_every_row_is_one_tenant_stops() {
         (format!("tenant\n{}", "a.example\nA.Example.\n".repeat(50)), "the first 64 rows name one tenant"),
     ] {
         let (told, rows) = linked(&terminal, &table, &[]);
-        assert!(told.status == 3 && rows.is_empty() && told.err.contains(words) && told.err.trim().lines().count() == 1, "{told:?}");
+        assert!(told.status == 3 && rows.is_empty() && told.err.contains(words) && told.err.trim().lines().count() == 2, "{told:?}");
         assert!(!terminal.path("links.csv.part").exists());
         let told = terminal.run(&["verify", "--app", "user-sync", "--from", "t.csv", "--to", "results.csv", "--token-from", "env"]);
-        assert!(told.status == 3 && told.err.contains(words) && told.err.trim().lines().count() == 1, "{told:?}");
+        assert!(told.status == 3 && told.err.contains(words) && told.err.trim().lines().count() == 2, "{told:?}");
         assert!(!terminal.path("results.csv").exists());
     }
     for table in [format!("tenant\n{A}\n"), format!("tenant\n{HOME}\n{A}\n"), format!("tenant\n{A}\n{B}\n")] {

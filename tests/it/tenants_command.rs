@@ -85,7 +85,7 @@ fn a_missing_permission_is_named_with_the_way_to_grant_it() {
     for (source, permission) in [("gdap", "DelegatedAdminRelationship.Read.All"), ("contracts", "Directory.Read.All")] {
         let (status, csv, told) = ask(&lab, &["--source", source]);
         assert_eq!((status, csv.lines().count()), (Some(1), 1), "{csv}");
-        assert!(told.contains(&format!("needs the application permission {permission} of Microsoft Graph")), "{told}");
+        assert!(told.contains(&format!("try: grant `reader` the application permission {permission} of Microsoft Graph")), "{told}");
         assert!(told.contains("App registrations > Northwind Reader > API permissions"), "{told}");
     }
 }
@@ -102,7 +102,7 @@ fn a_throttled_page_is_waited_for_and_a_lost_one_makes_the_list_incomplete() {
         (Effect::NextLink { url: "https://evil.example/v1.0/tenantRelationships/delegatedAdminCustomers".into() }, "leads elsewhere"),
         (Effect::NextLink { url: "{graph}/v1.0/users".into() }, "leads elsewhere"),
         (Effect::Html { status: 200 }, "cannot be read"),
-        (Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) }, "Try again in 3600 s"),
+        (Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) }, "try: again in 3600 s"),
         (Effect::Status { status: 401, code: None, retry_after: None }, "does not take the token"),
     ] {
         lab.control().clear_faults();
@@ -119,7 +119,7 @@ fn who_asks_and_where_has_to_be_known() {
     let lab = lab(Vec::new());
     let output = lab.run(&["tenants"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(told(&output).contains("Which app asks? Add --app ID, or --token-from az."), "{}", told(&output));
+    assert!(told(&output).contains("try: add --app ID, or --token-from az"), "{}", told(&output));
     let output = lab.run(&["tenants", "--app", "nobody"]);
     assert!(told(&output).contains("has no app `nobody`"));
     let output = lab.run(&["tenants", "--app", "mail-backup"]);
@@ -133,7 +133,7 @@ fn who_asks_and_where_has_to_be_known() {
     lab.write("consent.toml", &config);
     let output = lab.run(&ASK);
     assert_eq!(output.status.code(), Some(2));
-    assert!(told(&output).contains("Write its id as home_tenant under [site]"), "{}", told(&output));
+    assert!(told(&output).contains("try: write its id as home_tenant under [site]"), "{}", told(&output));
 }
 
 #[test]

@@ -312,7 +312,7 @@ fn usage_errors_show_a_remedy_without_a_call() {
     lab.write("other.csv", "a,b\n1,2\n");
     let verify = |arguments: &[&str]| lab.run(&[&["verify"], arguments].concat());
     for (arguments, status, words) in [
-        (vec!["--tenant", "contoso.example"], 2, "Which app? Add --app ID, --chain ID or --all-apps"),
+        (vec!["--tenant", "contoso.example"], 2, "try: add --app ID, --chain ID or --all-apps"),
         (vec!["--app", "nobody", "--tenant", "contoso.example"], 2, "has no app `nobody`.\nIt has: mail-backup, reader, portal."),
         (vec!["--app", "raeder", "--tenant", "contoso.example"], 2, "did you mean \"reader\"?"),
         (vec!["--chain", "nobody", "--tenant", "contoso.example"], 2, "has no chain `nobody`"),
@@ -320,7 +320,7 @@ fn usage_errors_show_a_remedy_without_a_call() {
         (vec!["--app", "reader", "--tenant", "contoso.example", "--from", "customers.csv"], 2, "cannot be used with"),
         (vec!["--app", "reader", "--tenant", "contoso.example", "--concurrency", "257"], 2, "257"),
         (vec!["--app", "reader", "--from", "customers.csv", "--resume"], 2, "--to"),
-        (vec!["--app", "reader", "--from", "customers.csv", "--to", "customers.csv"], 2, "exists already. Add --resume"),
+        (vec!["--app", "reader", "--from", "customers.csv", "--to", "customers.csv"], 2, "exists already.\ntry: add --resume"),
         (vec!["--app", "reader", "--from", "customers.csv", "--to", "other.csv", "--resume"], 2, "no file of results"),
         (vec!["--app", "reader", "--from", "customers.csv", "--to", "x.csv", "--output", "json"], 2, "cannot be used with"),
         (vec!["--app", "reader", "--from", "nowhere.csv"], 1, "nowhere.csv: No such file"),

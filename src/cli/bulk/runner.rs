@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::stream::{Stream, StreamExt as _};
 
 use super::throttle::{MARGIN, Scope, Slot, ThrottleController, Throttled};
-use crate::cli::exit::{CommandError, failed};
+use crate::cli::exit::{CommandError, unusable};
 use crate::cli::{is_read_enough, serve};
 use crate::env::Rng;
 
@@ -166,7 +166,7 @@ impl From<CommandError> for Stopped {
 impl Stopped {
     /// The output that `what` names cannot be written.
     pub(in crate::cli) fn unwritten(what: &str, error: &io::Error) -> Self {
-        if is_read_enough(error) { Self::ReadEnough } else { failed(format!("{what}: {error}")).into() }
+        if is_read_enough(error) { Self::ReadEnough } else { unusable(what, error).into() }
     }
 }
 

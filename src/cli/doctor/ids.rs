@@ -6,6 +6,7 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, TableLike, value};
 
+use super::super::exit::{CommandError, unusable};
 use super::super::verifiers_of;
 use super::context::DoctorContext;
 use super::finding::{FindingSubject, Findings};
@@ -34,7 +35,7 @@ struct Missing {
 ///
 /// # Errors
 /// The file could not be written.
-pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) -> Result<Option<Config>, String> {
+pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) -> Result<Option<Config>, CommandError> {
     let Ok(text) = std::fs::read_to_string(path) else { return Ok(None) };
     let Ok(document) = text.parse::<DocumentMut>() else { return Ok(None) };
     let missing = missing(&document);
@@ -85,7 +86,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     let completed = as_before(&text, completed.to_string());
     let write = fix || (unknown == 0 && asked(&found));
     if write {
-        file::replace(path, &text, &completed).map_err(|error| format!("{} was not changed: {error}", path.display()))?;
+        file::replace(path, &text, &completed).map_err(|error| unusable(format!("{} was not changed", path.display()), &error))?;
     }
     for (one, id) in &found {
         if write {

@@ -10,6 +10,7 @@ use super::InitArgs;
 use super::answers::{Answers, QUEUE, STORE, VERIFY_IN};
 use super::apps::{MoreApps, OwnApp};
 use super::place;
+use crate::cli::exit::{CommandError, usage};
 use crate::config::SecretSource;
 use crate::entra::companion::CATALOGUE;
 use crate::entra::discovery::TenantName;
@@ -109,7 +110,12 @@ fn permission_refusal(kind: &'static str, permission: &str) -> Option<String> {
 }
 
 /// Asks the person at the terminal until the configuration accepts the answer.
-fn prompt(ask: &str, default: Option<String>, may_be_empty: bool, refusal: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+fn prompt(
+    ask: &str,
+    default: Option<String>,
+    may_be_empty: bool,
+    refusal: impl Fn(&str) -> Option<String>,
+) -> Result<String, CommandError> {
     let input = Input::<String>::new().with_prompt(ask).allow_empty(may_be_empty);
     let input = match default {
         Some(default) => input.default(default),
@@ -121,13 +127,13 @@ fn prompt(ask: &str, default: Option<String>, may_be_empty: bool, refusal: impl 
 }
 
 /// Asks for the operator's own tenant.
-pub(super) fn home_tenant() -> Result<String, String> {
+pub(super) fn home_tenant() -> Result<String, CommandError> {
     let ask = QUESTIONS.iter().find(|question| question.key == HOME_TENANT).map_or("", |question| question.ask);
     prompt(ask, None, true, |text| TenantName::parse(text).err().map(|error| error.to_string()))
 }
 
-fn unanswered(error: &dialoguer::Error) -> String {
-    format!("no answer: {error}")
+fn unanswered(error: &dialoguer::Error) -> CommandError {
+    usage(format!("no answer: {error}"), "the same command with the answers as flags; entra-consent init --help shows an example")
 }
 
 /// The flags, and whether a person is at the terminal for the rest.
@@ -139,7 +145,7 @@ struct Collector {
 
 impl Collector {
     /// The answer to a question. If the answer is missing or wrong, this is noted, and the result is empty.
-    fn answer(&mut self, question: &InitQuestion, flag: Option<&String>, default: Option<String>) -> Result<String, String> {
+    fn answer(&mut self, question: &InitQuestion, flag: Option<&String>, default: Option<String>) -> Result<String, CommandError> {
         let may_be_empty = OPTIONAL.contains(&question.key);
         if let Some(text) = flag.cloned().or_else(|| default.clone().filter(|_| !self.at_a_terminal)) {
             let is_left_open = may_be_empty && text.is_empty();
@@ -161,7 +167,7 @@ impl Collector {
         place::parse(text).map_err(|refusal| self.wrong.push(format!("  {flag}: {refusal}"))).ok()
     }
 
-    fn credential(&mut self, args: &InitArgs, app: &str) -> Result<(&'static str, Option<SecretSource>), String> {
+    fn credential(&mut self, args: &InitArgs, app: &str) -> Result<(&'static str, Option<SecretSource>), CommandError> {
         match (&args.certificate, &args.client_secret) {
             (Some(text), _) => Ok(("certificate", self.place("--certificate", text))),
             (None, Some(text)) => Ok(("client_secret", self.place("--client-secret", text))),
@@ -184,7 +190,7 @@ impl Collector {
     }
 
     /// Where Graph is asked. Empty if there is no worker to ask.
-    fn verify_in(&self, args: &InitArgs, has_worker: bool) -> Result<String, String> {
+    fn verify_in(&self, args: &InitArgs, has_worker: bool) -> Result<String, CommandError> {
         let place = match &args.verify_in {
             Some(place) => place,
             None if !has_worker => "",
@@ -202,7 +208,7 @@ impl Collector {
     }
 
     /// The other apps: from the flags, or chosen at the terminal.
-    fn more(&mut self, args: &InitArgs, operator: &str) -> Result<MoreApps, String> {
+    fn more(&mut self, args: &InitArgs, operator: &str) -> Result<MoreApps, CommandError> {
         let mut more = MoreApps { chain: args.chain.clone(), ..MoreApps::default() };
         let mut reader = args.reader.clone();
         for key in &args.companion {
@@ -240,7 +246,7 @@ impl Collector {
     }
 
     /// The permissions; at least one is required.
-    fn permissions(&mut self, args: &InitArgs) -> Result<Vec<(&'static str, Vec<String>)>, String> {
+    fn permissions(&mut self, args: &InitArgs) -> Result<Vec<(&'static str, Vec<String>)>, CommandError> {
         let given = [&args.application, &args.delegated];
         let mut all: Vec<_> = PERMISSIONS.iter().zip(given).map(|((kind, _), given)| (*kind, given.clone())).collect();
         for (kind, permissions) in &all {
@@ -272,7 +278,7 @@ fn words(text: &str) -> Vec<String> {
 ///
 /// # Errors
 /// All missing and wrong answers, in words.
-pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Answers, String> {
+pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Answers, CommandError> {
     let mut collector = Collector { at_a_terminal, missing: Vec::new(), wrong: Vec::new() };
     let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();
     for question in &QUESTIONS {
@@ -297,7 +303,7 @@ pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Answers, S
     }
     match (keys, credential) {
         (Some(keys), Some(credential)) if said.is_empty() => Ok(Answers { texts, keys, credential_key, credential, permissions, more }),
-        _ => Err(format!("{}\nNothing was written. `entra-consent init --help` shows an example.", said.join("\n"))),
+        _ => Err(usage(format!("{}\nNothing was written.", said.join("\n")), "entra-consent init --help, which shows an example")),
     }
 }
 

@@ -49,23 +49,31 @@ pub(super) enum Address {
 /// Why the text has no readable token, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotFound {
-    #[error("There is no token in it: neither an address of this program's nor a token.\nIs it whole, and in quotes?")]
+    #[error("There is no token in it: neither an address of this program's nor a token.")]
     NoToken,
     #[error(
         "This is an address to which Microsoft sends a browser back, but it has no `state` and so no token.\n\
          The approval began elsewhere, for example in Microsoft's portal, or a program has cut the address."
     )]
     NoState,
-    #[error(
-        "Mail filters have wrapped this link more than {MOST_WRAPPERS} times, which none do to a genuine one: it was not unwrapped.\n\
-         Take the link from the message as it was sent."
-    )]
+    #[error("Mail filters have wrapped this link more than {MOST_WRAPPERS} times, which none do to a genuine one: it was not unwrapped.")]
     WrappedTooOften,
-    #[error(
-        "{0} has replaced this link by one of its own, and only {0} knows the original: it cannot be unwrapped here.\n\
-         Take the link from the message as it was sent. Or open this one in a browser with a + at its end: {0} then shows the original."
-    )]
+    #[error("{0} has replaced this link by one of its own, and only {0} knows the original: it cannot be unwrapped here.")]
     Closed(&'static str),
+}
+
+impl NotFound {
+    /// What a person can do.
+    pub(super) fn remedy(self) -> &'static str {
+        match self {
+            Self::NoToken => "the whole address, in quotes",
+            Self::NoState => "the whole address, or the link that the customer got",
+            Self::WrappedTooOften => "the link from the message as it was sent",
+            Self::Closed(_) => {
+                "the link from the message as it was sent; or open this one in a browser with a + at its end, which shows the original"
+            }
+        }
+    }
 }
 
 /// How many mail filters may have wrapped the address, one after the other.

@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::cli::bulk::table::MARK;
 use crate::cli::csv_safe::safe_cell;
-use crate::cli::customers::{CustomersOfFile, Reading};
-use crate::cli::exit::{CommandError, failed, usage};
+use crate::cli::customers::{CustomersOfFile, Reading, TableError};
+use crate::cli::exit::{CommandError, Exit, unusable, usage};
 use crate::cli::link::{LINK, MADE, STATUS, is_ours};
 use crate::file::{self, Readers};
 use crate::token::unchecked::Unchecked;
@@ -29,35 +29,41 @@ pub(super) fn find(table: &Path, revoked: &[Box<str>], now: OffsetDateTime) -> R
     // The customers' own headings may be unclear, and here only the columns of `link` count.
     let choices = ["tenant=tenant_id", "label=link_id"].iter().filter_map(|choice| choice.parse().ok()).collect();
     let by_ours = || CustomersOfFile::open_written(table, &Reading { choices, home: None });
+    let again = table.with_extension("again.csv");
+    let unread = |error: TableError| error.into_command().ending(Exit::Usage);
     let mut rows =
-        CustomersOfFile::open_written(table, &Reading::default()).or_else(|error| by_ours().map_err(|_| error)).map_err(usage)?;
+        CustomersOfFile::open_written(table, &Reading::default()).or_else(|error| by_ours().map_err(|_| error)).map_err(unread)?;
     let (Some(link), Some(status)) = (rows.columns().position(LINK), rows.columns().position(STATUS)) else {
-        return Err(usage(format!("{} is no table of links: it has no columns `{LINK}` and `{STATUS}`", table.display())));
+        let what = format!("{} is no table of links: it has no columns `{LINK}` and `{STATUS}`.", table.display());
+        return Err(usage(what, "--links with the table that `link --to` wrote"));
     };
     let (kept, names): (Vec<usize>, Vec<String>) =
         rows.columns().names().enumerate().filter(|(_, name)| !is_ours(name)).map(|(at, name)| (at, safe_cell(name).into_owned())).unzip();
     let mut writer = csv::WriterBuilder::new().delimiter(rows.delimiter()).from_writer(MARK.to_vec());
-    writer.write_record(names).map_err(failed)?;
+    writer.write_record(names).map_err(|error| unusable(again.display(), &error.into()))?;
     let mut count = 0;
     for row in &mut rows {
-        let row = row.map_err(usage)?;
+        let row = row.map_err(unread)?;
         let cell = |at: usize| row.cells.get(at).unwrap_or_default();
         if row.flawed {
-            return Err(usage(format!("row {} of {} cannot be read: put it right, and repeat the command", row.number, table.display())));
+            return Err(usage(
+                format!("row {} of {} cannot be read.", row.number, table.display()),
+                "put it right, and repeat the command",
+            ));
         }
         if cell(status) == MADE && is_open(cell(link), revoked, now) {
-            writer.write_record(kept.iter().map(|at| safe_cell(cell(*at)).into_owned())).map_err(failed)?;
+            writer
+                .write_record(kept.iter().map(|at| safe_cell(cell(*at)).into_owned()))
+                .map_err(|error| unusable(again.display(), &error.into()))?;
             count += 1;
         }
     }
     if count == 0 {
         return Ok(OpenLinks { count, written: None });
     }
-    let again = table.with_extension("again.csv");
-    let cannot = |error: String| failed(format!("{} cannot be written: {error}", again.display()));
-    let text = writer.into_inner().map_err(|error| cannot(error.to_string()))?;
-    let text = String::from_utf8(text).map_err(|error| cannot(error.to_string()))?;
-    file::create(&again, &text, Readers::Owner).map_err(|error| cannot(error.to_string()))?;
+    let text = writer.into_inner().map_err(|error| unusable(again.display(), error.error()))?;
+    let text = String::from_utf8_lossy(&text);
+    file::create(&again, &text, Readers::Owner).map_err(|error| unusable(again.display(), &error))?;
     Ok(OpenLinks { count, written: Some(again) })
 }
 

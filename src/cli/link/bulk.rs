@@ -39,15 +39,14 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<E
         Ok(summary) => Ok(summary.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part)))),
         // `Done` would promise that all links were made.
         Err(Stopped::ReadEnough | Stopped::Interrupted) => Ok(Exit::Attention),
-        Err(Stopped::Failed(CommandError { mut message, exit })) => {
-            message.push('.');
+        Err(Stopped::Failed(mut error)) => {
             // Removes the partial table after a usage error, because the corrected command would refuse to overwrite it.
-            if let (Exit::Usage, Some(to), false) = (exit, &destination, begun)
-                && let Err(error) = to.discard()
+            if let (Exit::Usage, Some(to), false) = (error.exit, &destination, begun)
+                && let Err(kept) = to.discard()
             {
-                message.push_str(&format!("\nDelete {} before you try again: {error}.", to.part.display()));
+                error.message.push_str(&format!("\nDelete {} before you try again: {kept}.", to.part.display()));
             }
-            Err(CommandError { message, exit })
+            Err(error)
         }
     }
 }
@@ -93,7 +92,7 @@ impl BulkRun<'_> {
         let Self { job, from, to, args, .. } = self;
         let same = |to: &Path| matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
         if to.is_some_and(|to| same(&to.whole) || same(&to.part)) {
-            return Err(usage("--from and --to are the same file").into());
+            return Err(usage("--from and --to are the same file", "another file with --to").into());
         }
         let customers = CustomersOfFile::open(from, &self.reading).map_err(TableError::into_command)?;
         let layout = Layout::new(&from.display().to_string(), customers.columns(), args.mail)?;
@@ -160,11 +159,11 @@ impl BulkRun<'_> {
                 // The links of an existing table may have been mailed already, so it is not overwritten.
                 if let Some(existing) = to.existing() {
                     let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
-                    return Err(usage(format!("{} is there already: {remedy}", existing.display())).into());
+                    return Err(usage(format!("{} is there already.", existing.display()), remedy).into());
                 }
                 let mails = MailFolder::next_to(&to.whole);
                 if self.args.mail && mails.path().exists() {
-                    return Err(usage(format!("{} is there already: move it, or choose another --to", mails.path().display())).into());
+                    return Err(usage(format!("{} is there already.", mails.path().display()), "move it, or choose another --to").into());
                 }
                 (PreviousRun::default(), Table::create(&to.part, &shape, Flush::Often))
             }

@@ -53,7 +53,7 @@ impl Layout {
         let mail_columns: &[&'static str] = if has_mail || is_written_here { &MAIL } else { &[] };
         let our = |name: &str| OURS.iter().chain(mail_columns).copied().find(|our| Columns::is(name, our));
         if !is_written_here && let Some(taken) = columns.names().find_map(our) {
-            return Err(usage(format!("{table}: the column `{taken}` is called as one that this command writes: rename it")));
+            return Err(usage(format!("{table}: the column `{taken}` is called as one that this command writes."), "rename it"));
         }
         // Of a table of results only the customer's own columns stay: outcomes of then would be taken for those of the new link.
         let is_own = |name: &str| if is_results { OF_CUSTOMER.iter().any(|own| Columns::is(name, own)) } else { our(name).is_none() };

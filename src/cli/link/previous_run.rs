@@ -1,7 +1,6 @@
 //! The result of an earlier run: a complete table, rows of an interrupted run, or both. Existing links stay unchanged, after a check that
 //! each is genuine and belongs to the same row.
 
-use std::io;
 use std::path::Path;
 
 use super::csv_output::{KeyCells, LINK, Layout, STATUS, has_link};
@@ -9,15 +8,22 @@ use super::job::Job;
 use super::row::{MADE, RowState};
 use crate::cli::bulk::table::{Unfinished, WrittenRows};
 use crate::cli::csv_safe::safe_cell;
-use crate::cli::customers::{Columns, CustomerRow, CustomersOfFile, IN_LINKS, Reading};
-use crate::cli::exit::{CommandError, failed, usage};
+use crate::cli::customers::{Columns, CustomerRow, CustomersOfFile, IN_LINKS, Reading, TableError};
+use crate::cli::exit::{CommandError, Exit, unusable, usage};
+
+const SAME_CUSTOMERS: &str = "--resume with the same customers in the same order, new ones at the end; or another --to for a changed table";
+
+fn unread(error: TableError) -> CommandError {
+    error.into_command().ending(Exit::Usage)
+}
 
 /// The error for an unreadable row. Its link may have been mailed, so the row blocks the run.
 fn illegible(row: u64, table: &str) -> CommandError {
-    usage(format!(
-        "row {row} of {table} cannot be read: a quote is not closed, a delimiter too many, or letters that are not UTF-8. Its link may have been \
-         mailed, so no other is made. Put the row right, or use another --to"
-    ))
+    let what = format!(
+        "row {row} of {table} cannot be read: a quote is not closed, a delimiter too many, or letters that are not UTF-8.\n\
+         Its link may have been mailed, so no other is made."
+    );
+    usage(what, "put the row right, or use another --to")
 }
 
 /// The complete table of an earlier run. A spreadsheet may have saved it since.
@@ -62,10 +68,10 @@ impl PreviousRun {
             }
             Ok(Some(rows)) if rows.header == *layout.names() => Some(PartialTable { rows, name, number: 1 }),
             Ok(Some(_)) => {
-                let what = "has other columns than this run would write. Repeat the earlier command, or delete that file and start again";
-                return Err(usage(format!("{name} {what}")));
+                let remedy = "repeat the earlier command, or delete that file and start again";
+                return Err(usage(format!("{name} has other columns than this run would write."), remedy));
             }
-            Err(error) => return Err(failed(format!("{name}: {error}"))),
+            Err(error) => return Err(unusable(name, &error)),
         };
         Ok(Self { whole, part })
     }
@@ -87,7 +93,7 @@ impl PreviousRun {
         job: &Job<'_>,
     ) -> Result<Option<RowState>, CommandError> {
         let whole = match &mut self.whole {
-            Some(table) => table.rows.next().transpose().map_err(usage)?.map(|old| (old, &*table)),
+            Some(table) => table.rows.next().transpose().map_err(unread)?.map(|old| (old, &*table)),
             None => None,
         };
         if let Some(part) = &mut self.part
@@ -110,11 +116,11 @@ impl PreviousRun {
     pub(super) fn is_met(&mut self) -> Result<(), CommandError> {
         let part = self.part.as_mut().and_then(|part| part.rows.next().map(|_| &part.name));
         let whole = match &mut self.whole {
-            Some(whole) => whole.rows.next().transpose().map_err(usage)?.map(|_| &whole.name),
+            Some(whole) => whole.rows.next().transpose().map_err(unread)?.map(|_| &whole.name),
             None => None,
         };
-        let more = "has more rows than there are customers: --resume needs the same customers in the same order";
-        part.or(whole).map_or(Ok(()), |name| Err(usage(format!("{name} {more}"))))
+        let more = |name| usage(format!("{name} has more rows than there are customers."), SAME_CUSTOMERS);
+        part.or(whole).map_or(Ok(()), |name| Err(more(name)))
     }
 }
 
@@ -124,7 +130,7 @@ impl PartialTable {
         match self.rows.next() {
             None => Ok(None),
             Some(Ok(row)) if row.len() == layout.names().len() => Ok(Some(row)),
-            Some(Err(error)) if error.is_io_error() => Err(failed(format!("{}: {}", self.name, io::Error::from(error)))),
+            Some(Err(error)) if error.is_io_error() => Err(unusable(&self.name, &error.into())),
             Some(_) => Err(illegible(self.number, &self.name)),
         }
     }
@@ -133,10 +139,13 @@ impl PartialTable {
 impl CompleteTable {
     fn open(path: &Path, reading: &Reading) -> Result<Self, CommandError> {
         let name = path.display().to_string();
-        let rows = CustomersOfFile::open_written(path, reading).map_err(usage)?;
+        let rows = CustomersOfFile::open_written(path, reading).map_err(unread)?;
         match (rows.columns().position(LINK), rows.columns().position(STATUS)) {
             (Some(link), Some(status)) => Ok(Self { rows, name, link, status }),
-            _ => Err(usage(format!("{name} is no table that this command wrote: it has no columns `link` and `status`"))),
+            _ => {
+                let what = format!("{name} is no table that this command wrote: it has no columns `link` and `status`.");
+                Err(usage(what, "another file with --to"))
+            }
         }
     }
 
@@ -158,12 +167,7 @@ fn opened(table: &str, old: &KeyCells<'_>, row: &CustomerRow, now: &Columns, job
         return Ok(None);
     }
     let number = row.number;
-    let differs = |column| {
-        usage(format!(
-            "row {number}: {column} is not what it was when {table} was written. --resume needs the same customers in the same order; new ones \
-             go to the end. Use another --to for a changed table"
-        ))
-    };
+    let differs = |column| usage(format!("row {number}: {column} is not what it was when {table} was written."), SAME_CUSTOMERS);
     for (column, was) in IN_LINKS.into_iter().zip(old.in_links) {
         if safe_cell(now.cell_of(column, &row.cells)).trim() != was.trim() {
             return Err(differs(column));
@@ -171,9 +175,8 @@ fn opened(table: &str, old: &KeyCells<'_>, row: &CustomerRow, now: &Columns, job
     }
     let customer = row.customer.as_ref().map_err(|_| differs("tenant"))?;
     job.open(old.link, customer).map(Some).ok_or_else(|| {
-        usage(format!(
-            "row {number}: the link in {table} is not one that this command makes with the app, --direct and keys of today. Repeat the command \
-             of then, or use another --to"
-        ))
+        let what =
+            format!("row {number}: the link in {table} is not one that this command makes with the app, --direct and keys of today.");
+        usage(what, "repeat the command of then, or use another --to")
     })
 }

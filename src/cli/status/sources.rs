@@ -11,7 +11,7 @@ use url::Url;
 use super::board::{Board, Step, TrackedCustomer, TrackedLink};
 use crate::aws::{AwsClients, logs};
 use crate::cli::customers::{CustomerRow, CustomersOfFile, Reading};
-use crate::cli::exit::{CommandError, failed, usage};
+use crate::cli::exit::{CommandError, Exit, failed, unusable, usage};
 use crate::cli::link::{LINK, PROBLEM, TENANT_ID};
 use crate::cli::record_lines::{ReadRecord, for_each_line};
 use crate::config::{ConfiguredApp, parse_duration};
@@ -80,12 +80,12 @@ impl SourceArgs {
             } else {
                 std::fs::File::open(path).and_then(|file| read_records(&mut board, BufReader::new(file), &mut counts))
             };
-            read.map_err(|error| failed(format!("{}: {error}", path.display())))?;
+            read.map_err(|error| unusable(path.display(), &error))?;
         }
         if self.store {
             let what = "consent.toml has no [store], so there is no store to read.";
-            let path = installation.config.store.as_ref().ok_or_else(|| usage(what))?;
-            for (subject, last) in last_statements(path).map_err(failed)? {
+            let path = installation.config.store.as_ref().ok_or_else(|| usage(what, "--records, with the records of the service"))?;
+            for (subject, last) in last_statements(path).map_err(|error| failed(error, "check the file of store.path"))? {
                 let of_app = |client: &str| installation.config.apps.iter().find(|app| app.profile.client_id.to_string() == client);
                 let Some((tenant, client)) = subject.split_once('/') else { continue };
                 if let (Ok(tenant), Some(app)) = (TenantId::parse(tenant), of_app(client)) {
@@ -98,7 +98,9 @@ impl SourceArgs {
             let since = (installation.clock.now() - self.since).unix_timestamp().saturating_mul(1_000);
             let read =
                 logs::read(&clients, group, SCHEMA, since, |line| take_line(&mut board, &mut counts, ReadRecord::parse(line.as_bytes())));
-            read.await.map_err(|error| failed(format!("the log group {group} cannot be read: {error}")))?;
+            read.await.map_err(|error| {
+                failed(format!("the log group {group} cannot be read: {error}"), "check the name, the region and the AWS credentials")
+            })?;
         }
         if counts.lines > 0 {
             let LineCounts { lines, known, foreign } = counts;
@@ -170,7 +172,9 @@ pub(in crate::cli) fn open_table(path: &Path) -> Result<CustomersOfFile, Command
     // The customers' own headings may be unclear. Then the columns of `link` count.
     let choices = ["tenant=tenant_id", "label=tenant_id"].iter().filter_map(|choice| choice.parse().ok()).collect();
     let by_ours = || CustomersOfFile::open_written(path, &Reading { choices, home: None });
-    CustomersOfFile::open_written(path, &Reading::default()).or_else(|error| by_ours().map_err(|_| error)).map_err(usage)
+    CustomersOfFile::open_written(path, &Reading::default())
+        .or_else(|error| by_ours().map_err(|_| error))
+        .map_err(|error| error.into_command().ending(Exit::Usage))
 }
 
 fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Result<(), CommandError> {
@@ -184,7 +188,7 @@ fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Re
     // Rows without a link are for the apps of the table's other rows.
     let (mut without, mut apps_of_table) = (Vec::new(), Vec::<ProfileId>::new());
     for row in table {
-        let CustomerRow { number, cells, .. } = row.map_err(failed)?;
+        let CustomerRow { number, cells, .. } = row.map_err(|error| error.into_command().ending(Exit::Failed))?;
         let text = |name: &str| cell(name, &cells);
         let link = columns.position(LINK).and_then(|at| cells.get(at)).and_then(|address| read_link(address, installation));
         let tenant_id = link.as_ref().and_then(|link| match link.invitation.tenant {
@@ -226,8 +230,8 @@ fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Re
         }
     }
     if apps_of_table.is_empty() && !without.is_empty() {
-        let what = "has neither links nor outcomes. Give the table that `link --to` or `verify --to` wrote";
-        return Err(usage(format!("{} {what}", path.display())));
+        let remedy = "the table that `link --to` or `verify --to` wrote";
+        return Err(usage(format!("{} has neither links nor outcomes.", path.display()), remedy));
     }
     for (customer, problem) in without {
         for app in &apps_of_table {

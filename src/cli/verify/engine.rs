@@ -13,7 +13,6 @@ use super::row::{ResultRow, UNAVAILABLE};
 use super::subject::{AppToCheck, Input, InputTenant};
 use crate::cli::bulk::runner::{Admission, Attempt, Going, Retry, Runner, Stopped, for_each};
 use crate::cli::bulk::throttle::Throttled;
-use crate::cli::exit::failed;
 use crate::cli::token_from::{Holder, NoHeldToken};
 use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
@@ -143,7 +142,7 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
             None => self.bulk_verifier.check(app, tenant, BUDGET).await,
             Some(holder) => match self.check_with_held(holder, app, tenant, &mut job.token).await {
                 Ok(check) => check,
-                Err(error @ NoHeldToken::NoAz(_)) => return Err(failed(error).into()),
+                Err(error @ NoHeldToken::NoAz(_)) => return Err(error.into_command().into()),
                 Err(error) if error.may_pass() => return unasked(row.unavailable(&error.to_string()), true),
                 Err(error) => return unasked(row.with_status(TenantStatus::Unverifiable).with_problem(&error.to_string()), false),
             },

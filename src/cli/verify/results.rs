@@ -7,7 +7,7 @@ use std::path::Path;
 use super::row::ResultRow;
 use crate::cli::bulk::table::{Flush, Shape, Table, WrittenRows};
 use crate::cli::csv_safe;
-use crate::cli::exit::{CommandError, failed, usage};
+use crate::cli::exit::{CommandError, unusable, usage};
 use crate::cli::output::PrintedRow as _;
 
 /// A file of results during writing, and how many columns it has: an older file lacks the last one, `contact`.
@@ -23,7 +23,7 @@ pub(super) struct PreviousRows {
 }
 
 fn foreign(path: &Path) -> CommandError {
-    usage(format!("{} is no file of results of this command, so it is left alone. Name another file", path.display()))
+    usage(format!("{} is no file of results of this command, so it is left alone.", path.display()), "name another file with --to")
 }
 
 fn shape() -> Shape {
@@ -40,9 +40,9 @@ impl Results {
         Table::create(path, &shape(), Flush::EachRow).map(|table| Self(table, ResultRow::COLUMNS.len())).map_err(|error| {
             match error.kind() {
                 io::ErrorKind::AlreadyExists => {
-                    usage(format!("{name} exists already. Add --resume to go on with it, or name another file"))
+                    usage(format!("{name} exists already."), "add --resume to go on with it, or name another file with --to")
                 }
-                _ => failed(format!("{name}: {error}")),
+                _ => unusable(name, &error),
             }
         })
     }
@@ -52,9 +52,9 @@ impl Results {
     /// # Errors
     /// [`CommandError`].
     pub(super) fn resume(path: &Path, mut earlier: impl FnMut(ResultRow)) -> Result<(Self, PreviousRows), CommandError> {
-        let failed = |error: io::Error| failed(format!("{}: {error}", path.display()));
+        let unusable = |error: io::Error| unusable(path.display(), &error);
         let mut done = PreviousRows::default();
-        let mut rows = WrittenRows::open(path, b',').map_err(failed)?;
+        let mut rows = WrittenRows::open(path, b',').map_err(unusable)?;
         let mut shape = shape();
         if let Some(rows) = &mut rows {
             // This command writes each row on one line, so it did not write an incomplete row of several lines.
@@ -72,7 +72,7 @@ impl Results {
                 earlier(row);
             }
         }
-        let table = Table::resume(path, rows.as_ref(), &shape, Flush::EachRow).map_err(failed)?;
+        let table = Table::resume(path, rows.as_ref(), &shape, Flush::EachRow).map_err(unusable)?;
         Ok((Self(table, shape.header.len()), done))
     }
 
@@ -106,9 +106,10 @@ impl PreviousRows {
         match self.rows.get(&(row, app.into())) {
             None => Ok(false),
             Some(known) if *known == mark(tenant) => Ok(true),
-            Some(_) => Err(usage(format!(
-                "row {row} is about another tenant than when the file of results was begun.\nTake the table as it was, or begin another file"
-            ))),
+            Some(_) => Err(usage(
+                format!("row {row} is about another tenant than when the file of results was begun."),
+                "take the table as it was, or begin another file with --to",
+            )),
         }
     }
 }

@@ -55,7 +55,7 @@ async fn an_engineers_profile_makes_links_and_rotates_the_keys() {
 
     let refused = terminal.run(&["keys", "rotate"]);
     assert_eq!(refused.status, 2, "{refused:?}");
-    assert!(refused.err.contains("Add --aws"), "{refused:?}");
+    assert!(refused.err.contains("try: add --aws"), "{refused:?}");
     let told = terminal.run(&["keys", "rotate", "--aws"]);
     assert_eq!(told.status, 0, "{told:?}");
     let kept = aws.get_secret_value().secret_id("entra-consent/keys").version_stage("AWSCURRENT").send().await.unwrap();

@@ -293,7 +293,10 @@ async fn a_secret_that_others_can_read_stops_the_start() {
         let output = run(&test, &[]);
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{told}");
-        assert!(told.contains("others on this machine may read") && told.contains(&format!("{name})")), "{told}");
+        assert!(
+            told.contains("others on this machine may read") && told.contains("try: chmod 600 ") && told.trim_end().ends_with(name),
+            "{told}"
+        );
     }
 }
 

@@ -149,7 +149,7 @@ fn without_az_the_remedy_is_shown_and_no_call_is_made() {
     let arguments = [&VERIFY[..], &["--tenant", "contoso.example", "--token-from", "az"]].concat();
     let output = checked(lab.command(&arguments).env("PATH", "/nowhere").output().unwrap());
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("Install it (https://aka.ms/azure-cli)"), "{}", told(&output));
+    assert!(told(&output).contains("try: install it (https://aka.ms/azure-cli)"), "{}", told(&output));
 }
 
 #[cfg(unix)]

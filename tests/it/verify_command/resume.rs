@@ -85,7 +85,7 @@ fn ctrl_c_leaves_a_file_that_resume_goes_on_with_and_says_so() {
     assert_eq!(output.status.code(), Some(130), "{}", told(&output));
     let rows = lines(&lab).len() - 1;
     assert!(
-        told(&output).contains(&format!("Stopped. {rows} rows are in results.csv. The same command with --resume goes on.")),
+        told(&output).contains(&format!("Stopped.\ntry: the same command with --resume, which goes on: {rows} rows are in results.csv")),
         "{}",
         told(&output)
     );
