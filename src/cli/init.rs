@@ -22,28 +22,28 @@ use crate::token::key_document::KeptKey;
 #[derive(Debug, clap::Args)]
 #[command(after_help = include_str!("help/init.txt"))]
 pub(super) struct InitArgs {
-    /// Your name, as the customers' administrators know it.
+    /// Your name: as the customers' administrators know it.
     #[arg(long)]
     name: Option<String>,
-    /// The address of this service as browsers see it.
+    /// The service's address: as browsers see it.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// How an administrator reaches you, in words.
+    /// How administrators reach you: in words.
     #[arg(long)]
     support: Option<String>,
     /// The address of your privacy notice.
     #[arg(long, value_name = "URL")]
     privacy_url: Option<String>,
-    /// Your own tenant, by its id or one of its domains. doctor reads your registrations there.
+    /// Your own tenant: its id, or one of its domains. doctor reads your registrations there.
     #[arg(long, value_name = "DOMAIN|GUID")]
     home_tenant: Option<String>,
     /// Where the service will run: writes what it needs there, and says the next steps.
     #[arg(long = "for", value_enum, value_name = "PLACE")]
     platform: Option<RunsOn>,
-    /// The app's name on Microsoft's consent screen.
+    /// The app's name: as on Microsoft's consent screen.
     #[arg(long, value_name = "NAME")]
     app_name: Option<String>,
-    /// "Application (client) ID" of the registration.
+    /// The app's "Application (client) ID".
     #[arg(long, value_name = "GUID")]
     client_id: Option<String>,
     /// The app's id in links and records. Default: made from its name.
@@ -52,13 +52,13 @@ pub(super) struct InitArgs {
     /// The cloud: global, us-gov-l4, us-gov-l5 or china-21vianet.
     #[arg(long, default_value = "global")]
     cloud: String,
-    /// An application permission of Microsoft Graph that the app cannot work without. Can be repeated.
+    /// A permission of the app: an application permission of Microsoft Graph without which it cannot work. Can be repeated.
     #[arg(long, value_name = "PERMISSION")]
     application: Vec<String>,
-    /// The same for a delegated permission.
+    /// The same: for a delegated permission.
     #[arg(long, value_name = "PERMISSION")]
     delegated: Vec<String>,
-    /// Where the app's certificate and its key are kept, in one PEM text: file:PATH, env:VARIABLE or aws:NAME.
+    /// Where the app's certificate is kept: one PEM text with its key, at file:PATH, env:VARIABLE or aws:NAME.
     #[arg(long, value_name = "PLACE", conflicts_with = "client_secret")]
     certificate: Option<String>,
     /// Where the app's client secret is kept.

@@ -52,7 +52,7 @@ pub(super) struct LinkArgs {
     /// Your name for the customer, for records. Not a mail address: links travel through logs.
     #[arg(long)]
     label: Option<Label>,
-    /// Your reference (a ticket or customer number), for records.
+    /// Your reference for records: a ticket or customer number.
     #[arg(long)]
     reference: Option<Reference>,
     /// How many days the link can be used. Default: `links.invitation` of the configuration.

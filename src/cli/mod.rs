@@ -130,8 +130,36 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Look at one thing", &["inspect", "tenant"]),
 ];
 
+/// Options that the short help leaves out.
+const RARE: &str = "event sandbox_port scenario speed any_tenant app_id attempts client_secret cloud column companion concurrency days delegated keys language listen log_group \
+    more_app no_keys offline patience privacy_url qr queue reader reader_certificate resume since store token_from verify_in";
+
+/// The short help (`-h`): the usual options, one line each.
+fn briefly(command: clap::Command, path: &str) -> clap::Command {
+    let path = format!("{path} {}", command.get_name());
+    let more = format!("{path} --help shows examples and all options.");
+    command.mut_args(brief_option).after_help(more).mut_subcommands(|sub| briefly(sub, &path))
+}
+
+fn brief_option(option: clap::Arg) -> clap::Arg {
+    let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+    let ends = [". ", "; ", ": "].iter().filter_map(|end| help.find(end));
+    let first = ends.min().and_then(|end| help.get(..end)).unwrap_or(&help).to_owned();
+    let is_rare = RARE.split(' ').any(|rare| rare == option.get_id().as_str());
+    let takes_values = option.get_action().takes_values();
+    option.help(first).hide(is_rare).hide_possible_values(takes_values)
+}
+
+/// The whole help (`--help`): examples, options, and the rest.
+fn wholly(command: clap::Command) -> clap::Command {
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (examples, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let template = format!("{{about-with-newline}}\n{examples}\n\n{{usage-heading}} {{usage}}\n\n{{all-args}}{{after-help}}");
+    command.help_template(template).after_help(rest.to_owned()).mut_subcommands(wholly)
+}
+
 /// The command line, whose help groups the commands.
-fn command() -> clap::Command {
+fn command(is_brief: bool) -> clap::Command {
     let command = Cli::command();
     let width = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or_default();
     let mut groups = String::new();
@@ -142,16 +170,21 @@ fn command() -> clap::Command {
             groups.push_str(&format!("  {:<width$}  {about}\n", sub.get_name()));
         }
     }
+    let command = match is_brief {
+        true => command.mut_args(brief_option).mut_subcommands(|sub| briefly(sub, "entra-consent")),
+        false => command.mut_subcommands(wholly),
+    };
     command.help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\nOptions:\n{{options}}{{after-help}}"))
 }
 
 /// Runs the command line.
 #[must_use]
 pub fn run() -> ExitCode {
-    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let is_brief = std::env::args_os().any(|argument| argument == "-h");
+    let parsed = command(is_brief).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = parsed.and_then(|cli| {
         let told = "the argument '--quiet' cannot be used with '--verbose'";
-        if cli.quiet && cli.verbose { Err(command().error(ErrorKind::ArgumentConflict, told)) } else { Ok(cli) }
+        if cli.quiet && cli.verbose { Err(command(is_brief).error(ErrorKind::ArgumentConflict, told)) } else { Ok(cli) }
     });
     let cli = match cli {
         Ok(cli) => cli,
@@ -283,12 +316,13 @@ fn is_read_enough(error: &std::io::Error) -> bool {
 mod tests {
     #[test]
     fn the_command_line_is_consistent() {
-        super::command().debug_assert();
+        super::command(true).debug_assert();
+        super::command(false).debug_assert();
     }
 
     #[test]
     fn each_command_is_in_one_group_and_on_one_line() {
-        let command = super::command();
+        let command = super::command(false);
         let mut grouped: Vec<_> = super::GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
         let mut all: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
         grouped.sort_unstable();

@@ -63,7 +63,7 @@ pub(super) struct VerifyArgs {
     /// outcome is not the last word.
     #[arg(long, value_name = "FILE")]
     from_records: Option<PathBuf>,
-    /// Write the results to this file as CSV, row by row, so that a run that was stopped can go on.
+    /// Write the results to this file as CSV: row by row, so that a run that was stopped can go on.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     to: Option<PathBuf>,
     /// Go on with the file of --to: rows that it has are not checked again.

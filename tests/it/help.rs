@@ -27,10 +27,29 @@ fn every_help_fits_80_columns_teaches_with_examples_and_is_as_reviewed() {
         // The help of the root command shows first steps instead.
         if !path.is_empty() {
             let example = format!("  entra-consent {}", path.join(" "));
-            assert!(told.out.contains("Example") && told.out.contains(&example), "{arguments:?} shows no example:\n{}", told.out);
+            let before_options = told.out.split("Usage:").next().unwrap();
+            assert!(
+                before_options.contains("Example") && before_options.contains(&example),
+                "{arguments:?} begins without an example:\n{}",
+                told.out
+            );
         }
         let name = if path.is_empty() { "entra-consent".to_owned() } else { path.join("-") };
         golden::assert_same(&format!("help/{name}.txt"), &told.out);
+    }
+}
+
+#[test]
+fn the_short_help_of_each_command_fits_one_screen() {
+    let terminal = Terminal::new();
+    for path in commands(&Cli::command(), &[]).into_iter().filter(|path| !path.is_empty()) {
+        let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["-h"]).collect();
+        let told = terminal.run(&arguments);
+        assert_eq!((told.status, told.err.as_str()), (0, ""), "{arguments:?}");
+        assert!(told.out.lines().count() <= 24 && told.out.lines().all(|line| line.chars().count() <= 80), "{arguments:?}:\n{}", told.out);
+        let all = format!("entra-consent {} --help shows examples and all options.", path.join(" "));
+        assert!(told.out.contains(&all) && !told.out.contains("Example:"), "{}", told.out);
+        golden::assert_same(&format!("help/short/{}.txt", path.join("-")), &told.out);
     }
 }
 
