@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
+use dialoguer::console::measure_text_width;
 use serde::Serialize;
 
 use super::bulk::table::MARK;
-use super::csv_safe;
 use super::exit::{CommandError, unusable};
+use super::{csv_safe, terminal};
 use crate::file::{self, Readers};
 
 /// The format of results. A command about one thing prints one JSON object; a command about many prints an array.
@@ -96,7 +97,10 @@ impl<W: Write> Printer<W> {
     /// Those of the output.
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
-            Self::Table(table, mut out) => {
+            Self::Table(mut table, mut out) => {
+                if let Some(width) = terminal::width() {
+                    fit(&mut table, width);
+                }
                 for line in table.lines() {
                     writeln!(out, "{}", line.trim_end())?;
                 }
@@ -108,6 +112,23 @@ impl<W: Write> Printer<W> {
             }
             Self::Csv(mut csv) => csv.flush(),
         }
+    }
+}
+
+/// Wraps cells at words until the table fits. A column keeps its longest word whole, since that may be an id or an address.
+fn fit(table: &mut Table, width: u16) {
+    let longest = |cell: &str| cell.split_whitespace().map(measure_text_width).max().unwrap_or_default();
+    let mut words: Vec<usize> = Vec::new();
+    for row in table.header().into_iter().chain(table.row_iter()) {
+        for (at, cell) in row.cell_iter().enumerate() {
+            words.resize(words.len().max(at + 1), 0);
+            words.iter_mut().skip(at).take(1).for_each(|word| *word = longest(&cell.content()).max(*word));
+        }
+    }
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    for (column, word) in table.column_iter_mut().zip(words) {
+        let word = u16::try_from(word).unwrap_or(u16::MAX).saturating_add(column.padding_width());
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(word)));
     }
 }
 

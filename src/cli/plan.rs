@@ -164,7 +164,7 @@ impl PrintedRow for BriefPlan {
     const COLUMNS: &'static [Column<Self>] = &[
         ("customer", |Self(row)| row.result.called().to_owned()),
         ("app", |Self(row)| row.result.app.to_string()),
-        ("way", |Self(row)| row.way.name().to_owned()),
+        ("way", |Self(row)| row.way.name().replace('_', " ")),
         ("seen by", |Self(row)| row.seen_by.clone()),
     ];
 }

@@ -73,6 +73,19 @@ impl PrintedRow for ListedTenant {
     ];
 }
 
+/// A customer for people: the columns that fit into a terminal.
+#[derive(Debug, Serialize)]
+struct BriefTenant(ListedTenant);
+
+impl PrintedRow for BriefTenant {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("customer", |Self(customer)| customer.called().to_owned()),
+        ("tenant", |Self(customer)| customer.domain.as_deref().map_or_else(|| customer.tenant.to_string(), str::to_owned)),
+        ("gdap ends", |Self(customer)| customer.gdap_ends.map(|end| end.date().to_string()).unwrap_or_default()),
+        ("gdap roles", |Self(customer)| customer.gdap_roles.join("; ")),
+    ];
+}
+
 pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Result<Exit, CommandError> {
     let app = asking(installation, args)?;
     let partner = Partner::sign_in(installation, app, args.token_from).await?;
@@ -94,7 +107,12 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
         Source::Contracts => PartnerList::Contracts,
     };
     let unwritten = |error: io::Error| unusable("the customers cannot be printed", &error);
-    let mut printer = Printer::new::<ListedTenant>(args.output, BufWriter::new(io::stdout())).map_err(unwritten)?;
+    let out = BufWriter::new(io::stdout());
+    let mut printer = match args.output {
+        Format::Table => Printer::new::<BriefTenant>(Format::Table, out),
+        format => Printer::new::<ListedTenant>(format, out),
+    }
+    .map_err(unwritten)?;
     let mut known = HashSet::new();
     let (mut changed, mut unreadable) = (0_u64, 0_u64);
     let mut ending = Vec::new();
@@ -114,7 +132,11 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
         let is_same = row.label.is_some() && row.name.as_deref() == row.label.as_ref().map(Label::as_str);
         changed += u64::from(!is_same);
         ending.extend(row.gdap_ends.filter(|end| *end - installation.clock.now() < SOON).map(|end| (end, row.called().to_owned())));
-        printer.row(&row).map_err(unwritten)
+        match args.output {
+            Format::Table => printer.row(&BriefTenant(row)),
+            _ => printer.row(&row),
+        }
+        .map_err(unwritten)
     });
     let ended = ended.await;
     printer.finish().map_err(unwritten)?;

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use clap::builder::styling::AnsiColor;
+use dialoguer::console::Term;
 
 use super::exit::Exit;
 
@@ -52,6 +53,12 @@ pub(super) fn report(message: &str, remedy: &str) {
 /// Prints the last lines of a command: a remark if it is done, and otherwise what a person has to act on.
 pub(super) fn conclude(exit: Exit, text: &str) {
     if exit == Exit::Done { remark(text) } else { complain(text) }
+}
+
+/// The columns of the terminal, or what `COLUMNS` says. `None` if standard output is no terminal: then no line is wrapped.
+pub(super) fn width() -> Option<u16> {
+    let given = crate::config::environment("COLUMNS").and_then(|columns| columns.parse().ok());
+    given.or_else(|| Term::stdout().size_checked().map(|(_, columns)| columns))
 }
 
 /// Whether standard output takes colours.

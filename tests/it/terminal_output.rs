@@ -1,5 +1,8 @@
 //! What people see at a terminal: how much is printed, how an error reads, and which width a table has.
 
+use entra_sandbox::{Change, PartnerCustomer, PermissionSet, TenantSetup, demo};
+
+use super::verify_command::{Lab, PROGRAM, READER, tenant};
 use crate::status_command::terminal;
 
 const LINK: [&str; 6] = ["link", "--app=mail-backup", "--tenant", "12345678-0000-4000-8000-000000000001", "--offline", "--direct"];
@@ -97,4 +100,85 @@ fn an_error_says_what_is_wrong_and_what_to_try() {
         let (message, last) = told.err.trim_end().rsplit_once("\ntry: ").unwrap();
         assert!(message.contains(what) && last.contains(remedy) && !last.is_empty(), "{arguments:?}: {}", told.err);
     }
+}
+
+/// Three customers with long names, whose apps have several states.
+fn lab() -> Lab {
+    let customer = |number: u32| PartnerCustomer {
+        gdap_roles: vec!["e8611ab8-c189-46e8-94e1-60213ab1f814".into(), "f2ef992c-3afb-46b9-b7cf-a126ee74c451".into()],
+        ..PartnerCustomer::new(
+            tenant(number),
+            &format!("Woodgrove Bank Zürich – Łódź {number}"),
+            &format!("customer-number-{number}.example"),
+        )
+    };
+    let mut tenants: Vec<_> = (0..3)
+        .map(|number| {
+            TenantSetup::new(
+                tenant(number),
+                &format!("Woodgrove Bank Zürich – Łódź {number}"),
+                &format!("customer-number-{number}.example"),
+            )
+        })
+        .collect();
+    tenants.push(TenantSetup { customers: (0..3).map(customer).collect(), ..TenantSetup::new(tenant(9), "Partner", "partner.example") });
+    let lab = Lab::with(tenants);
+    let config = lab.read("consent.toml").replace(&demo::HOME.to_string(), &tenant(9).to_string());
+    let companion = "[[companions]]\ncatalogue = \"apple-internet-accounts\"\ncloud = \"lab\"\nverified_by = \"reader\"\n";
+    lab.write("consent.toml", &(config + companion));
+    let rights = PermissionSet::graph(&["Directory.Read.All", "DelegatedAdminRelationship.Read.All"], &[]);
+    lab.change(Change::Grant { tenant: tenant(9), app: READER, permissions: Some(vec![rights]) });
+    lab.grant(tenant(1), READER);
+    let rows: String = (0..3).map(|number| format!("{},Customer {number}\n", tenant(number))).collect();
+    lab.write("customers.csv", &format!("tenant,label\n{rows}"));
+    lab
+}
+
+const TABLES: [&[&str]; 4] = [
+    &["tenants", "--app", "reader", "--output", "table"],
+    &["plan", "--all-apps", "--from", "customers.csv"],
+    &["verify", "--all-apps", "--from", "customers.csv"],
+    &["keys", "list"],
+];
+
+#[test]
+fn a_table_fits_the_terminal_and_breaks_no_word() {
+    let lab = lab();
+    for arguments in TABLES {
+        let print = |columns: Option<usize>| {
+            let mut command = lab.command(arguments);
+            let output = command.envs(columns.map(|columns| ("COLUMNS", columns.to_string()))).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let words = |text: &str| {
+            // The age of the key grows during the test.
+            let mut words: Vec<String> = text.split_whitespace().filter(|word| word.parse::<u32>().is_err()).map(str::to_owned).collect();
+            words.sort();
+            words
+        };
+        let whole = print(None);
+        for columns in [80, 120] {
+            let fitted = print(Some(columns));
+            assert_eq!(words(&fitted), words(&whole), "{arguments:?} at {columns}");
+            let wide: Vec<_> = fitted.lines().filter(|line| line.chars().count() > columns).collect();
+            assert!(wide.is_empty(), "{arguments:?} at {columns}: {wide:#?}");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_width_is_that_of_the_terminal() {
+    let lab = lab();
+    let at = |columns: usize| {
+        let line = format!("stty rows 40 cols {columns}; {PROGRAM} {}", TABLES[1].join(" "));
+        let mut command = std::process::Command::new("/usr/bin/script");
+        command.args(["-qec", &line, "/dev/null"]).current_dir(&lab.folder).env_clear().env("SECRET", "canary-secret-of-the-apps");
+        command.env("PATH", "/usr/bin:/bin").env("SHELL", "/bin/sh").env("TERM", "xterm").env("NO_COLOR", "1");
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let (narrow, wide) = (at(80), at(140));
+    assert!(narrow.contains("SEEN BY") && wide.contains("SEEN BY"), "{narrow}\n{wide}");
+    assert!(wide.lines().count() < narrow.lines().count(), "{narrow}\n{wide}");
+    assert!(wide.contains("GDAP role Privileged Role Administrator"), "{wide}");
 }

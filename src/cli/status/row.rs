@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
-use dialoguer::console::{Term, measure_text_width, truncate_str};
+use dialoguer::console::{measure_text_width, truncate_str};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
 use super::board::{Step, TrackedApproval, TrackedCustomer};
 use crate::cli::link::{EXPIRED, MADE, REVOKED};
 use crate::cli::output::{Column, LINE, PrintedRow};
+use crate::cli::terminal;
 use crate::cli::timestamp::{distance, exact};
 
 #[derive(Debug)]
@@ -107,8 +108,7 @@ const WIDE: usize = 110;
 
 /// Prints one line for each row, with the name of a customer before the first of its rows. No line is wider than the terminal.
 pub(super) fn write_table(rows: &[StatusRow], now: OffsetDateTime, mut out: impl Write) -> io::Result<()> {
-    let given = crate::config::environment("COLUMNS").and_then(|columns| columns.parse().ok());
-    let width: usize = given.or_else(|| Term::stdout().size_checked().map(|(_, columns)| columns.into())).unwrap_or(LINE).clamp(LINE, 160);
+    let width = terminal::width().map_or(LINE, usize::from).clamp(LINE, 160);
     let contact = if width >= WIDE { CONTACT } else { 0 };
     let name = width - APP - STATE - LAST - WHO - contact;
     let widths = [name, APP, STATE, LAST, WHO, contact];

@@ -216,7 +216,9 @@ impl PrintedRow for Brief {
 fn what(row: &ResultRow) -> String {
     let lists = [("missing", &row.missing), ("unseen", &row.unseen), ("forbidden", &row.forbidden), ("unexpected", &row.unexpected)];
     let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| format!("{name}: {}", list.join(", ")));
-    lists.chain(row.problem.as_deref().map(str::to_owned)).collect::<Vec<_>>().join("; ")
+    // The row names the tenant already, and an id would make the other columns narrow.
+    let problem = row.problem.as_deref().and_then(|problem| problem.split(" --tenant ").next());
+    lists.chain(problem.map(str::to_owned)).collect::<Vec<_>>().join("; ")
 }
 
 /// Writes all fields of one row, for people.
