@@ -19,6 +19,9 @@ use crate::record::OutcomeLine;
 /// add a field.
 pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
 
+/// As [`EVENT_SCHEMA`], for [`RenewalEvent`].
+pub const RENEWAL_SCHEMA: &str = "entra-consent/renewal/1";
+
 /// The longest delay that every queue supports. An order that must wait longer carries its own time, and the worker puts it off.
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(900);
 
@@ -76,6 +79,9 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
 
     /// Publishes an outcome event. Consumers may see the event more than once, with the same [`OutcomeEvent::id`].
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a>;
+
+    /// Publishes that a customer asks for another link. Consumers may see the event more than once, with the same [`RenewalEvent::id`].
+    fn put_renewal<'a>(&'a self, event: &'a RenewalEvent) -> Sending<'a>;
 }
 
 /// The parts of the last event about a subject that we need later.
@@ -170,6 +176,35 @@ pub struct OutcomeEvent {
     pub cut: EventCut,
     /// Ids that connect this event to records and to Microsoft's logs.
     pub correlation: Correlation,
+}
+
+/// A customer's request for another link, because theirs has expired (`docs/renewal.schema.json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RenewalEvent {
+    /// Always [`RENEWAL_SCHEMA`].
+    pub schema: &'static str,
+    /// A hash of the invitation and the UTC day.
+    pub id: String,
+    /// When a person or a scanner pressed the button.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The customer's tenant. The name is the operator's.
+    pub tenant: EventTenant,
+    /// The app in `consent.toml`. `None` for a chain.
+    pub app: Option<ProfileId>,
+    /// The chain in `consent.toml`.
+    pub chain: Option<ProfileId>,
+    /// The subjects of the outcome events about the link's apps.
+    pub subjects: Vec<String>,
+    /// The operator's own reference.
+    pub reference: Option<Box<str>>,
+    /// The `jti` of the expired invitation.
+    pub invitation: TokenId,
+    /// When the invitation expired.
+    #[serde(with = "time::serde::rfc3339")]
+    pub ended_at: OffsetDateTime,
+    /// One line for the operator.
+    pub summary: Box<str>,
 }
 
 /// What an outcome rests on.

@@ -17,7 +17,7 @@ use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::lambda::http_event::{self, Incoming};
 use entra_consent::lambda::queue_batch::handle_batch;
 use entra_consent::lambda::runtime::Work;
-use entra_consent::outbox::{Outbox, OutcomeEvent, Sending};
+use entra_consent::outbox::{Outbox, OutcomeEvent, RenewalEvent, Sending};
 use entra_consent::record::{self, Recorder, Sink};
 use entra_consent::web;
 use serde_json::{Value, json};
@@ -91,6 +91,10 @@ impl Outbox for Orders {
     }
 
     fn put_event<'a>(&'a self, _event: &'a OutcomeEvent) -> Sending<'a> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn put_renewal<'a>(&'a self, _event: &'a RenewalEvent) -> Sending<'a> {
         Box::pin(async { Ok(()) })
     }
 }

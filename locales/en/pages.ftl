@@ -3,6 +3,7 @@
 the-app = the app
 questions = Questions? Reach { $operator }: { $contact }
 contact-mail = Email { $operator }
+ask-for-link = Ask { $operator } for a new link
 contact-call = Call { $operator }
 contact-subject = Approval of { $app }
 privacy-notice = Privacy notice
@@ -139,6 +140,14 @@ notice-method-not-allowed-next = { open-again }
 notice-too-large-title = More arrived than we can read
 notice-too-large-sentence = What came to this address is larger than any answer from Microsoft. A program on the way may have added to it.
 notice-too-large-next = { open-again }
+
+notice-renewal-requested-title = Your request has gone to { $operator }
+notice-renewal-requested-sentence = You asked for a new link.
+notice-renewal-requested-next = { $operator } will write to the contact that they know in your organisation. You can close this page.
+
+notice-renewal-not-sent-title = Your request did not reach { $operator }
+notice-renewal-not-sent-sentence = We could not send it. You did nothing wrong.
+notice-renewal-not-sent-next = Please ask { $operator } for a new link: { $support }.
 
 notice-unsupported-media-type-title = This kind of content cannot be read here
 notice-unsupported-media-type-sentence = Something other than a form sent by a browser came to this address. Nothing was changed.

@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     /// The page of this outcome explains the refusal. All flaws of a token lead to the same page, so that a forger never learns which part
     /// failed.
     Outcome(Outcome),
+    /// The invitation has expired, and its page may ask the operator for another link.
+    Renewable,
     /// The key secret cannot be read: a fault of the installation.
     KeysUnavailable,
     /// We could not write the record, so we stopped.

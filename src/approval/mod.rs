@@ -10,6 +10,7 @@ pub(crate) mod chain;
 pub mod check;
 pub mod follow_up;
 mod publish;
+pub(crate) mod renewal;
 pub(crate) mod revisit;
 pub(crate) mod start;
 mod transition;

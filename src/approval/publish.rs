@@ -50,7 +50,7 @@ impl SendDeadline {
     }
 
     /// For the event alone. If the bus refuses the event, the remaining time is for an order that makes the worker send it.
-    fn for_event(self) -> Duration {
+    pub(super) fn for_event(self) -> Duration {
         match self {
             Self::Browser => Duration::from_millis(200),
             Self::Worker => Duration::from_secs(3),
@@ -502,7 +502,7 @@ fn listed<'p>(permissions: impl ExactSizeIterator<Item = &'p NamedPermission>, c
     permissions.take(MOST_LISTED).map(|permission| permission.to_string().chars().take(LONGEST_LISTED).collect()).collect()
 }
 
-async fn sent_by(deadline: Instant, sending: impl Future<Output = Result<(), NotSent>>) -> Result<(), NotSent> {
+pub(super) async fn sent_by(deadline: Instant, sending: impl Future<Output = Result<(), NotSent>>) -> Result<(), NotSent> {
     timeout_at(deadline, sending).await.unwrap_or_else(|_| Err(NotSent("no_answer_in_time".into())))
 }
 

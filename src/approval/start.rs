@@ -1,6 +1,6 @@
 //! An invitation: its page, which has no effect, and its button, which creates the ticket.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use url::Url;
@@ -20,6 +20,9 @@ use crate::outbox::Basis;
 use crate::record::{InvitationLine, LinkLine, Record, RejectedLine, TransitionId};
 use crate::token::ticket::{browser_hash, press_id};
 use crate::token::{Invitation, Subject, Ticket};
+
+/// How long after the end of an invitation its page has the button.
+const RENEWABLE_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// A valid invitation, with its apps.
 #[derive(Debug)]
@@ -165,30 +168,53 @@ async fn open<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: 
     if let Err(bar) = admission::admit(installation, Token::Invitation(&invitation)) {
         return Err(refused(installation, visitor, &invitation, kid, bar));
     }
-    let (chain, apps) = match &invitation.subject {
-        Subject::App(app) => (None, installation.config.app(app).map(|app| vec![app])),
-        Subject::Chain(id) => {
-            let chain = installation.config.chain(id);
-            (chain, chain.and_then(|chain| chain.steps.iter().map(|step| installation.config.app(step)).collect()))
-        }
-    };
-    let apps: Vec<&ConfiguredApp> = apps.unwrap_or_default();
+    let (chain, apps) = asked_apps(installation, &invitation.subject);
     match apps.first().copied() {
         Some(first) => Ok(OpenInvitation { invitation, kid, chain, first, apps }),
         None => Err(refused(installation, visitor, &invitation, kid, Bar::NOT_CONFIGURED)),
     }
 }
 
+/// The apps of an invitation, and its chain. Empty if one of them is not configured.
+pub(super) fn asked_apps<'s>(installation: &'s Installation, subject: &Subject) -> (Option<&'s Chain>, Vec<&'s ConfiguredApp>) {
+    let (chain, apps) = match subject {
+        Subject::App(app) => (None, installation.config.app(app).map(|app| vec![app])),
+        Subject::Chain(id) => {
+            let chain = installation.config.chain(id);
+            (chain, chain.and_then(|chain| chain.steps.iter().map(|step| installation.config.app(step)).collect()))
+        }
+    };
+    (chain, apps.unwrap_or_default())
+}
+
+/// Whether the page of an expired invitation may ask for another link. The operator must allow it, receive events, and know the customer.
+pub(super) fn is_renewable(installation: &Installation, invitation: &Invitation) -> bool {
+    installation.config.links.renewal_requests
+        && installation.clock.now_unix() <= invitation.expires_at.saturating_add(RENEWABLE_FOR.as_secs())
+        && invitation.tenant != ExpectedTenant::Any
+        && !asked_apps(installation, &invitation.subject).1.is_empty()
+        && installation.outbox().is_some_and(|outbox| outbox.takes_events())
+}
+
 /// Refuses a genuine invitation. The record says which customer it was for.
-fn refused(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, kid: Option<Box<str>>, bar: Bar) -> Refusal {
+pub(super) fn refused(
+    installation: &Installation,
+    visitor: &Visitor<'_>,
+    invitation: &Invitation,
+    kid: Option<Box<str>>,
+    bar: Bar,
+) -> Refusal {
     let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
     let rejected = RejectedLine::Invitation(line(installation, visitor, invitation, kid, installation.config.app(id)));
     let transition = TransitionId::of_ended_link(invitation.id, None, installation.clock.now_unix());
-    visitor.refuse_link(installation, rejected, bar, Some(transition), None)
+    match visitor.refuse_link(installation, rejected, bar, Some(transition), None) {
+        Refusal::Outcome(Outcome::LinkExpired) if is_renewable(installation, invitation) => Refusal::Renewable,
+        refusal => refusal,
+    }
 }
 
 /// An invitation's part of a record. `app` is `None` for a chain and for an app that is not configured.
-fn line(
+pub(super) fn line(
     installation: &Installation,
     visitor: &Visitor<'_>,
     invitation: &Invitation,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use time::OffsetDateTime;
 use url::Url;
 
 use super::{AwsClients, event_bridge, sqs};
 use crate::config::Config;
-use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
+use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, RenewalEvent, Sending};
 
 /// Sends orders to SQS and events to EventBridge. Builds no client before the first message.
 #[derive(Debug)]
@@ -60,9 +62,19 @@ impl Outbox for AwsOutbox {
     }
 
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
+        self.put(event_bridge::DETAIL_TYPE, event.at, event)
+    }
+
+    fn put_renewal<'a>(&'a self, event: &'a RenewalEvent) -> Sending<'a> {
+        self.put(event_bridge::RENEWAL_TYPE, event.at, event)
+    }
+}
+
+impl AwsOutbox {
+    fn put<'a>(&'a self, detail_type: &'a str, at: OffsetDateTime, event: &'a (impl Serialize + Sync)) -> Sending<'a> {
         Box::pin(async move {
             match &self.bus {
-                Some(bus) => event_bridge::put(&self.clients, bus, event).await,
+                Some(bus) => event_bridge::put(&self.clients, bus, detail_type, at, event).await,
                 None => Err(NotSent("no_bus".into())),
             }
         })

@@ -238,6 +238,8 @@ pub struct LinksConfig {
     pub revoked_before: Option<OffsetDateTime>,
     /// How many claims from one link for any tenant get records of their own in 20 minutes, because many customers share it. Default 60.
     pub(crate) any_tenant_claims: u32,
+    /// Whether the page of an expired invitation has a button that asks for another link. Default `false`.
+    pub(crate) renewal_requests: bool,
 }
 
 impl Default for LinksConfig {
@@ -254,6 +256,7 @@ impl Default for LinksConfig {
             revoked: Vec::new(),
             revoked_before: None,
             any_tenant_claims: 60,
+            renewal_requests: false,
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) const SITE_KEYS: &[&str] =
     &["name", "base_url", "support", "privacy_url", "home_tenant", "trusted_proxies", "trusted_hops", "logo", "colour"];
 pub(super) const KEYS_KEYS: &[&str] = &["secret"];
 pub(super) const LINKS_KEYS: &[&str] =
-    &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before", "any_tenant_claims"];
+    &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before", "any_tenant_claims", "renewal_requests"];
 pub(super) const RECORDS_KEYS: &[&str] = &["ip", "browser"];
 pub(super) const CLOUD_KEYS: &[&str] = &["authority", "graph", "extra_ca"];
 pub(super) const SECRET_KEYS: &[&str] = &["aws", "file", "env"];
@@ -182,6 +182,7 @@ pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<L
     let leeway = reader.duration(&links, "leeway", default.leeway, Duration::ZERO..=MINUTE);
     let remedy = "write how many claims of one link for any tenant are recorded in 20 minutes: 60 by default";
     let any_tenant_claims = count(reader, &links, "any_tenant_claims", default.any_tenant_claims, FULL_CLAIMS..=MOST_CLAIMS, remedy);
+    let renewal_requests = reader.flag(&links, "renewal_requests", default.renewal_requests);
     let revoked = links.get("revoked").map_or(Some(Vec::new()), |item| revoked(reader, &item));
     let revoked_before = links.get("revoked_before").map_or(Some(None), |item| moment(reader, &item).map(Some))?;
     Some(LinksConfig {
@@ -194,6 +195,7 @@ pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<L
         revoked: revoked?,
         revoked_before,
         any_tenant_claims: any_tenant_claims?,
+        renewal_requests: renewal_requests?,
     })
 }
 

@@ -32,6 +32,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::raw_json::{Text, object, pairs, string, string_or_null, strings, text};
 use crate::consent::Query;
 use crate::consent::callback::decides;
+use crate::web::request::SEC_FETCH_SITE;
 use crate::web::{AddressSource, FrontDoor, Request};
 
 /// Longest path that we pass on, in bytes. The product's longest path contains one signed token.
@@ -416,7 +417,7 @@ impl HttpEvent<'_> {
         let multi = pairs(self.envelope.multi_value_headers).unwrap_or_default();
         let single = pairs(self.envelope.headers).unwrap_or_default();
         let mut headers = HeaderMap::new();
-        for name in [ACCEPT, CONTENT_TYPE, COOKIE, USER_AGENT] {
+        for name in [ACCEPT, CONTENT_TYPE, COOKIE, SEC_FETCH_SITE, USER_AGENT] {
             let cookies = self.envelope.cookies.filter(|_| name == COOKIE).and_then(|list| joined(&name, strings(list)?));
             let value = cookies.or_else(|| header(&multi, &name)).or_else(|| header(&single, &name));
             if let Some(value) = value.and_then(|value| HeaderValue::from_bytes(&value).ok()) {

@@ -111,6 +111,19 @@ pub enum Record {
         /// The results of publishing.
         sends: SendsLine,
     },
+    /// A person or a scanner pressed the button of an expired invitation that asks for another link. We write this record before we send
+    /// the event. It contains nothing about a person.
+    RenewalRequested {
+        /// The invitation, without names.
+        #[serde(flatten)]
+        line: InvitationLine,
+        /// The id of the event. All requests about one invitation on one UTC day have the same id.
+        #[serde(flatten)]
+        transition: TransitionId,
+        /// In a second line, if the event could not be sent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sends: Option<SendsLine>,
+    },
     /// The worker has made its last check. The outcome is final unless a person starts another check.
     Settled(ConclusionLine),
     /// A page showed less than the remembered outcome, because the check of that visit saw less. `before` stays the outcome, and the page
@@ -437,13 +450,10 @@ impl ClaimLine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeLine {
     /// `None` for the first outcome, and if we do not know the previous one.
-    pub before: Before,
+    pub before: Option<Outcome>,
     /// The outcome that this line records.
     pub after: Outcome,
 }
-
-/// The previous outcome, if any.
-pub(crate) type Before = Option<Outcome>;
 
 /// A claim and its outcome.
 #[derive(Debug, Clone, Serialize)]
@@ -529,8 +539,6 @@ pub enum CountedLink {
 /// The reason for rejecting a genuine callback that no route takes. It has a line a day of its own for each link.
 pub(crate) const WRONG_PATH: &str = "wrong_path";
 
-const DAY: u64 = 24 * 60 * 60;
-
 /// A line that may repeat an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repeatable {
@@ -551,6 +559,13 @@ impl Record {
         let id = hashed_id(&format!("expiring {client_id} {credential} {} {threshold_days}", ends.unix_timestamp()));
         let alarm = (threshold_days == 0).then_some(Alarm::Credential.name());
         Self::Expiring { transition: TransitionId { id, ticket: None }, app, client_id, alarm, expiry }
+    }
+
+    /// A request for another link.
+    pub(crate) fn renewal_requested(mut line: InvitationLine, transition: TransitionId, sends: Option<SendsLine>) -> Self {
+        line.visit = VisitLine { ip: None, ip_source: None, browser: None, ..line.visit };
+        line.link = LinkLine { tenant_name: None, label: None, reference: None, ..line.link };
+        Self::RenewalRequested { line, transition, sends }
     }
 
     /// The record of a page that showed less than the remembered outcome. No transition happened, so this record has an id of its own.
@@ -591,8 +606,9 @@ impl Record {
                     RejectedLine::Approval(line) => Self::link_of(line),
                 };
                 let says = if rejection.reason == WRONG_PATH { WRONG_PATH } else { "rejected" };
-                return Some(Repeatable { link, says: says.into(), most: 1, period: DAY });
+                return Some(Repeatable { link, says: says.into(), most: 1, period: 24 * 60 * 60 });
             }
+            Self::RenewalRequested { line, sends, .. } => (invitation(line)?, format!("renewal {sends:?}"), 1),
             Self::Dispatched { transition, ticket, link, sends, .. } => {
                 let link = link.invitation.map_or(CountedLink::Ticket(*ticket), CountedLink::Invitation);
                 (link, format!("dispatched {} {sends:?}", transition.id), 5)

@@ -48,6 +48,11 @@ impl TransitionId {
         Self { id: hashed_id(&format!("ended {link} {}", at / 86_400)), ticket }
     }
 
+    /// The id of the event that asks for another link. All requests on the day of `at` have the same id.
+    pub(crate) fn of_renewal(link: TokenId, at: u64) -> Self {
+        Self { id: hashed_id(&format!("renewal {link} {}", at / 86_400)), ticket: None }
+    }
+
     /// The id of the event about the counted claims of a link, in the span that contains `at`.
     pub(crate) fn of_counted(key: &BoundKey, state: &ApprovalState, at: u64) -> Self {
         Self { id: hashed_id(&format!("counted {} {}", key.as_str(), span_start(at))), ticket: Some(state.ticket) }

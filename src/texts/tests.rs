@@ -201,6 +201,8 @@ fn made() -> BTreeMap<&'static str, BTreeSet<String>> {
         "not-recorded",
         "keys-unavailable",
         "nothing-arrived",
+        "renewal-requested",
+        "renewal-not-sent",
     ] {
         made.entry("pages").or_default().extend(["title", "sentence", "next"].map(|part| format!("notice-{notice}-{part}")));
     }

@@ -47,7 +47,7 @@ pub(crate) enum Forms {
 }
 
 /// Allows the one stylesheet and images inside the page, but no scripts, frames or requests. It also forbids forms, except on the page of
-/// an invitation and on the help page.
+/// an invitation, on the help page, and where an expired link can ask for another.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| Forms::None.policy(None));
 static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| Forms::LeadAway.policy(None));
 static POLICY_OF_QUESTIONS: LazyLock<HeaderValue> = LazyLock::new(|| Forms::AskUs.policy(None));

@@ -3,9 +3,11 @@
 use http::StatusCode;
 
 use super::invitation_page::{CompanionStep, InvitationPage, Step, invitation};
+use super::pages::{ASK, Notice};
 use super::rejection::refused;
 use super::reply::{self, Answer};
 use super::request::{self, Request};
+use crate::approval::renewal::{self, RenewalReply};
 use crate::approval::start::{self, OpenInvitation, StartReply};
 use crate::config::ConfiguredApp;
 use crate::consent::Query;
@@ -38,6 +40,14 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
 
 pub(super) async fn start(installation: &Installation, request: &Request, token: &str) -> Answer {
     let form = Query::parse(&request.body);
+    // Another site can send the form only with the link, but then nobody in front of the page decided to ask.
+    if form.first(ASK).is_some() && !request.is_cross_site() {
+        return match renewal::ask(installation, &request.visitor(), token).await {
+            Ok(RenewalReply::Sent) => reply::notice(installation, request, Notice::RenewalRequested),
+            Ok(RenewalReply::NotSent) => reply::notice(installation, request, Notice::RenewalNotSent(reply::RETRY_SECONDS)),
+            Err(refusal) => refused(installation, request, refusal),
+        };
+    }
     match start::start(installation, &request.visitor(), token, form.first("step")).await {
         Ok(StartReply::ToMicrosoft { address, secret, lives }) => {
             let mut answer = reply::see_other(address.as_str());

@@ -23,7 +23,7 @@ pub use self::notice::{Notice, notice, notice_json};
 pub(super) use self::result::{eyebrow, result_json_in};
 pub use self::result::{result, result_json};
 pub use self::result_page::{ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
-pub(super) use self::sections::{chain_line, closing, details, facts, lists, meaning, open_enterprise_apps, users_approval};
+pub(super) use self::sections::{ASK, chain_line, closing, details, facts, lists, meaning, open_enterprise_apps, users_approval};
 use super::headers::STYLE;
 use super::words::{Names, PAGES, PageText};
 use crate::config::Look;

@@ -67,6 +67,11 @@ pub(super) fn refused(installation: &Installation, request: &Request, refusal: R
             let page = ResultPage::new(reply::branding(installation), outcome);
             reply::result_answer(request, words::status(outcome), &page)
         }
+        Refusal::Renewable => {
+            let outcome = Outcome::LinkExpired;
+            let page = ResultPage { can_ask: true, ..ResultPage::new(reply::branding(installation), outcome) };
+            reply::asking_us(reply::result_answer(request, words::status(outcome), &page))
+        }
         Refusal::KeysUnavailable => notice(installation, request, Notice::KeysUnavailable(RETRY_SECONDS)),
         Refusal::NotRecorded => notice(installation, request, Notice::NotRecorded(RETRY_SECONDS)),
     }

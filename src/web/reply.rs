@@ -67,7 +67,7 @@ pub(super) fn leading_away(mut answer: Answer) -> Answer {
     answer
 }
 
-/// Marks the help page, whose form asks this site.
+/// Marks a page whose form asks this site.
 pub(super) fn asking_us(mut answer: Answer) -> Answer {
     answer.extensions_mut().insert(Forms::AskUs);
     answer
@@ -114,10 +114,15 @@ pub(super) fn notice(installation: &Installation, request: &Request, notice: Not
                 answer.headers_mut().insert(ALLOW, allow);
             }
         }
-        Notice::KeysUnavailable(seconds) | Notice::NotRecorded(seconds) => {
+        Notice::KeysUnavailable(seconds) | Notice::NotRecorded(seconds) | Notice::RenewalNotSent(seconds) => {
             answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(seconds));
         }
-        Notice::Root | Notice::NoSuchPage | Notice::TooLarge | Notice::UnsupportedMediaType | Notice::NothingArrived => {}
+        Notice::Root
+        | Notice::NoSuchPage
+        | Notice::TooLarge
+        | Notice::UnsupportedMediaType
+        | Notice::NothingArrived
+        | Notice::RenewalRequested => {}
     }
     answer
 }

@@ -20,7 +20,8 @@ pub struct Request {
     pub path: String,
     /// The query, decoded by the door.
     pub query: Query,
-    /// The headers. Code reads only `accept`, `content-type`, `cookie` and `user-agent`, and never Host or X-Forwarded-Host.
+    /// The headers. Code reads only `accept`, `content-type`, `cookie`, `sec-fetch-site` and `user-agent`, and never Host or
+    /// X-Forwarded-Host.
     pub headers: HeaderMap,
     /// The body. If the event marked the body as base64, the door has decoded it.
     pub body: Bytes,
@@ -41,6 +42,11 @@ impl Request {
     pub(super) fn wants_json(&self) -> bool {
         let accept = self.header(&ACCEPT).unwrap_or_default().to_ascii_lowercase();
         accept.contains("application/json") && !accept.contains("text/html")
+    }
+
+    /// Whether the browser reports that a page of another site sent the request.
+    pub(super) fn is_cross_site(&self) -> bool {
+        self.header(&SEC_FETCH_SITE) == Some("cross-site")
     }
 
     /// Whether the reader followed [`STOP_RELOADING`].
@@ -64,6 +70,9 @@ impl Request {
 /// The names of our cookies. Browsers refuse a cookie with this prefix if it lacks `Secure` or `Path=/`, or has a `Domain`.
 pub(super) const SECRET: &str = "__Host-entra-consent";
 pub(super) const VERIFIER_CLAIM: &str = "__Host-entra-consent-verifier";
+
+/// Where a browser reports the site of the page that sent a request.
+pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The link to a waiting page that does not reload.
 pub(super) const STOP_RELOADING: &str = "?reload=off";

@@ -47,6 +47,7 @@ mod real_binary;
 mod record;
 mod registration;
 mod rehearse;
+mod renewal;
 mod replays;
 mod scopes;
 mod secrets;

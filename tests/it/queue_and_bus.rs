@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entra_consent::aws::{AwsClients, AwsOutbox, event_bridge, sqs};
-use entra_consent::outbox::{Informed, NotSent, Outbox as _};
+use entra_consent::outbox::{Informed, NotSent, Outbox as _, OutcomeEvent};
 use serde_json::Value;
 
 use super::secrets::{Answers, answering, settings};
 use super::serve::webhook::event;
 use super::support::stage::Stage;
+
+async fn put(clients: &AwsClients, event: &OutcomeEvent) -> Result<(), NotSent> {
+    event_bridge::put(clients, "consent", event_bridge::DETAIL_TYPE, event.at, event).await
+}
 
 #[tokio::test]
 async fn an_event_is_sent_when_the_bus_took_it_and_not_when_it_only_answered() {
@@ -25,7 +29,7 @@ async fn an_event_is_sent_when_the_bus_took_it_and_not_when_it_only_answered() {
         (400, r#"{"__type":"ResourceNotFoundException"}"#, not_sent("ResourceNotFoundException")),
     ] {
         let clients = AwsClients::with_settings(settings(&answering(status, body)).await);
-        assert_eq!(event_bridge::put(&clients, "consent", &event(&stage, "e1")).await, expected, "{status} {body}");
+        assert_eq!(put(&clients, &event(&stage, "e1")).await, expected, "{status} {body}");
     }
 }
 
@@ -66,11 +70,14 @@ async fn an_event_carries_the_moment_of_its_outcome_and_not_that_of_its_sending(
     answers.now(200, r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#);
     let clients = AwsClients::with_settings(settings(&answers.play()).await);
     let event = event(&stage, "e1");
-    event_bridge::put(&clients, "consent", &event).await.unwrap();
+    put(&clients, &event).await.unwrap();
     let asked: Value = serde_json::from_str(&answers.asked()).unwrap();
     let entry = &asked["Entries"][0];
     assert!(entry["Time"].to_string().starts_with(&event.at.unix_timestamp().to_string()), "{entry}");
-    assert_eq!((&entry["EventBusName"], &entry["Source"]), (&"consent".into(), &"entra-consent".into()));
+    assert_eq!(
+        (&entry["EventBusName"], &entry["Source"], &entry["DetailType"]),
+        (&"consent".into(), &"entra-consent".into(), &"Consent outcome".into())
+    );
 }
 
 #[tokio::test]

@@ -10,11 +10,12 @@ use time::OffsetDateTime;
 use super::{Queue, Store, StoreFault, StoreSlot, StoredItem, dead_letters, millis_of};
 use crate::env::{Rng, millis};
 use crate::installation::Installation;
-use crate::outbox::OutcomeEvent;
 use crate::serve::webhook::{DeliveryAttempt, SigningSecrets, Webhook};
 
-/// The type of every posted event; its schema is `docs/outcome.schema.json`.
+/// The type of every posted outcome event; its schema is `docs/outcome.schema.json`.
 pub const EVENT_TYPE: &str = "consent.outcome";
+/// The type of every posted request for another link; its schema is `docs/renewal.schema.json`.
+pub(super) const RENEWAL_TYPE: &str = "consent.renewal_requested";
 
 /// The wait after each failure, as Standard Webhooks suggests (section "Deliverability and reliability"). The sum is a little more than 3
 /// days.
@@ -35,15 +36,15 @@ pub(crate) fn delay_after(failures: u32, jitter: u8) -> Option<Duration> {
 }
 
 #[derive(Serialize)]
-struct WebhookPayload<'a> {
+struct WebhookPayload<'a, E> {
     r#type: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     timestamp: OffsetDateTime,
-    data: &'a OutcomeEvent,
+    data: &'a E,
 }
 
-pub(super) fn payload(event: &OutcomeEvent) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&WebhookPayload { r#type: EVENT_TYPE, timestamp: event.at, data: event })
+pub(super) fn payload(r#type: &'static str, timestamp: OffsetDateTime, data: &impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&WebhookPayload { r#type, timestamp, data })
 }
 
 /// Posts each due event at least once. If the process ends after it has posted an event and before it has removed the event, the next

@@ -13,7 +13,7 @@ use super::{Queue, Store, StoreFault, StoredItem, dead_letters, deliveries, mill
 use crate::consent::Draw;
 use crate::env::{Clock, millis};
 use crate::installation::Installation;
-use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending, Statement};
+use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, RenewalEvent, Sending, Statement};
 use crate::sync::locked;
 
 /// The number of events whose state a process remembers.
@@ -227,6 +227,21 @@ impl StoreOutbox {
         })
     }
 
+    async fn keep_event(
+        &self,
+        id: String,
+        payload: serde_json::Result<String>,
+        statement: Option<(String, Statement)>,
+    ) -> Result<(), NotSent> {
+        if !self.has_webhook {
+            return Ok(());
+        }
+        let body = payload.map_err(|_| NotSent("not_serialisable".into()))?;
+        let now = millis_of(self.clock.now());
+        let item = StoredItem { id, body, failures: 0, since: now };
+        self.keep(OutboxMessage { due: now, item, content: MessageContent::Event(statement) }).await.map(drop)
+    }
+
     async fn keep_order(&self, body: String, group: String, delay: Duration) -> Result<(), NotSent> {
         let now = millis_of(self.clock.now());
         let item = StoredItem { id: group, body, failures: 0, since: now };
@@ -297,15 +312,11 @@ impl Outbox for StoreOutbox {
     }
 
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
-        Box::pin(async move {
-            if !self.has_webhook {
-                return Ok(());
-            }
-            let payload = deliveries::payload(event).map_err(|_| NotSent("not_serialisable".into()))?;
-            let now = millis_of(self.clock.now());
-            let item = StoredItem { id: event.id.clone(), body: payload, failures: 0, since: now };
-            let statement = (!event.counted).then(|| (event.subject.clone(), event.statement()));
-            self.keep(OutboxMessage { due: now, item, content: MessageContent::Event(statement) }).await.map(drop)
-        })
+        let statement = (!event.counted).then(|| (event.subject.clone(), event.statement()));
+        Box::pin(self.keep_event(event.id.clone(), deliveries::payload(deliveries::EVENT_TYPE, event.at, event), statement))
+    }
+
+    fn put_renewal<'a>(&'a self, event: &'a RenewalEvent) -> Sending<'a> {
+        Box::pin(self.keep_event(event.id.clone(), deliveries::payload(deliveries::RENEWAL_TYPE, event.at, event), None))
     }
 }

@@ -29,6 +29,10 @@ pub enum Notice<'a> {
     /// 400 and outcome `unsolicited`: a callback without parameters. They may be in a fragment, which browsers never send to a server
     /// (S40).
     NothingArrived,
+    /// The request for another link has gone to the operator.
+    RenewalRequested,
+    /// 503: the request could not be sent. Contains the seconds for `Retry-After`.
+    RenewalNotSent(u32),
 }
 
 struct NoticeWords {
@@ -56,7 +60,9 @@ impl Notice<'_> {
             | Self::TooLarge
             | Self::UnsupportedMediaType
             | Self::NotRecorded(_)
-            | Self::KeysUnavailable(_) => None,
+            | Self::KeysUnavailable(_)
+            | Self::RenewalRequested
+            | Self::RenewalNotSent(_) => None,
         }
     }
 
@@ -70,6 +76,8 @@ impl Notice<'_> {
             Self::UnsupportedMediaType => words("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE, Tone::Note),
             Self::NotRecorded(_) => words("not_recorded", StatusCode::SERVICE_UNAVAILABLE, Tone::Ours),
             Self::KeysUnavailable(_) => words("keys_unavailable", StatusCode::SERVICE_UNAVAILABLE, Tone::Ours),
+            Self::RenewalRequested => NoticeWords { turn: Owner::Operator, ..words("renewal_requested", StatusCode::OK, Tone::Wait) },
+            Self::RenewalNotSent(_) => words("renewal_not_sent", StatusCode::SERVICE_UNAVAILABLE, Tone::Ours),
             Self::NothingArrived => {
                 let facts = Outcome::Unsolicited.facts();
                 NoticeWords { turn: facts.owner, ..words("nothing_arrived", StatusCode::BAD_REQUEST, facts.tone) }

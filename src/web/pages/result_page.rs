@@ -168,6 +168,8 @@ pub struct ResultPage<'a> {
     pub reference: Option<&'a str>,
     /// The id of this visit in the records. Not set for damaged links, because all of them get the same answer.
     pub record_id: Option<&'a str>,
+    /// Whether a button asks the operator for another link.
+    pub can_ask: bool,
     /// The page's new address, for a program.
     pub address: Option<&'a str>,
 }
@@ -214,6 +216,7 @@ impl<'a> ResultPage<'a> {
             unopened: false,
             already_approved: false,
             reference: None,
+            can_ask: false,
             address: None,
             record_id: None,
         }

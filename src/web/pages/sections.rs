@@ -10,6 +10,9 @@ use crate::consent::{Outcome, Owner, ResourceId, Right};
 use crate::installation::Informed;
 use crate::web::words::{self, CodeFrom, PAGES, PageText, Words};
 
+/// The form field of the button that asks for another link.
+pub(in crate::web) const ASK: &str = "ask";
+
 /// Most permissions that a page shows in one list. The list ends with the number of the others, and JSON contains all of them.
 const SHOWN: usize = 40;
 
@@ -56,7 +59,12 @@ pub(super) fn try_again(page: &ResultPage<'_>, words: &Words) -> Markup {
                 }
             }
         } @else if page.asks_operator() || !page.forbidden.is_empty() {
-            div.cta { (contact::buttons(page, words.asks_reader())) }
+            div.cta {
+                @if page.can_ask {
+                    form method="post" { button.button.primary name=(ASK) value="renewal" { (PAGES.text("ask-for-link").fill(names)) } }
+                }
+                (contact::buttons(page, words.asks_reader() && !page.can_ask))
+            }
         }
         @if let Some(url) = page.sign_out_href.filter(|url| opens_as_page(url)) {
             details {

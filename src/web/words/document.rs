@@ -142,7 +142,7 @@ without a value is `null`.
 | `reference`, `record_id` | the operator's reference; the id of the record |
 | `address` | the result page's new address, which remembers this outcome: ask there next time. `null` if the address is still the same |
 | `operator`, `support`, `privacy_url` | who runs this |
-| `notice`, `for_operator` | in place of an outcome's fields, where the request told none: `root`, `no_such_page`, `method_not_allowed`, `too_large`, `unsupported_media_type`, `keys_unavailable`; `nothing_arrived` is `unsolicited` without any parameter |
+| `notice`, `for_operator` | in place of an outcome's fields, where the request told none: `root`, `no_such_page`, `method_not_allowed`, `too_large`, `unsupported_media_type`, `keys_unavailable`, `renewal_requested`, `renewal_not_sent`; `nothing_arrived` is `unsolicited` without any parameter |
 
 The page that watches an app of somebody else has the same fields, and:
 

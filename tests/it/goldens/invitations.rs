@@ -48,6 +48,20 @@ async fn the_invitation_for_any_tenant_keeps_its_golden() {
 }
 
 #[tokio::test]
+async fn an_expired_invitation_that_asks_keeps_its_golden() {
+    let allowed = || Setup { more: "[links]\nrenewal_requests = true\n".into(), ..Setup::default() };
+    golden("invitations/asks", SIGNED, &DOORS, allowed, async |walk: &mut Walk| {
+        let address = invitation(1, [Some("mail-backup"), None], &contoso());
+        walk.advance(31 * 86_400);
+        walk.visit("the page", Request::get(&address)).await;
+        walk.visit("a page of another site", Request::post(&address, "ask=renewal").with("sec-fetch-site", "cross-site")).await;
+        walk.visit("the button", Request::post(&address, "ask=renewal").with("sec-fetch-site", "same-origin")).await;
+        walk.visit("a program", Request::post(&address, "ask=renewal").for_json().with("sec-fetch-site", "none")).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_help_page_keeps_its_golden() {
     golden("invitations/help", "by the link of an invitation", &DOORS, Setup::default, async |walk: &mut Walk| {
         for (what, query) in

@@ -2,11 +2,12 @@
 //! again, at most 5 times.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use entra_consent::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
+use entra_consent::outbox::{Informed, NotSent, Outbox, OutcomeEvent, RenewalEvent, Sending};
 use entra_sandbox::SandboxClock;
+use jsonschema::Validator;
 use serde_json::Value;
 
 /// The maximum number of deliveries, as in the template.
@@ -183,6 +184,15 @@ impl Outbox for MemoryOutbox {
             Ok(())
         })
     }
+
+    fn put_renewal<'a>(&'a self, event: &'a RenewalEvent) -> Sending<'a> {
+        let mood = self.inner.lock().unwrap().bus;
+        Box::pin(async move {
+            in_mood(mood).await?;
+            self.inner.lock().unwrap().events.push(checked_renewal(&serde_json::to_string(event).unwrap()));
+            Ok(())
+        })
+    }
 }
 
 /// An event as JSON, after a check against its schema and EventBridge's size limit.
@@ -193,12 +203,23 @@ pub(crate) fn checked_event(event: &OutcomeEvent) -> Value {
 }
 
 pub(crate) fn checked_event_text(text: &str) -> Value {
-    static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
-        let text = include_str!("../../../docs/outcome.schema.json");
-        jsonschema::options().should_validate_formats(true).build(&serde_json::from_str(text).unwrap()).unwrap()
-    });
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| schema(include_str!("../../../docs/outcome.schema.json")));
+    checked(&SCHEMA, text)
+}
+
+/// A request for another link as JSON, after a check against its schema.
+pub(crate) fn checked_renewal(text: &str) -> Value {
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| schema(include_str!("../../../docs/renewal.schema.json")));
+    checked(&SCHEMA, text)
+}
+
+fn schema(text: &str) -> Validator {
+    jsonschema::options().should_validate_formats(true).build(&serde_json::from_str(text).unwrap()).unwrap()
+}
+
+fn checked(schema: &Validator, text: &str) -> Value {
     let event: Value = serde_json::from_str(text).unwrap();
-    let errors: Vec<_> = SCHEMA.iter_errors(&event).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let errors: Vec<_> = schema.iter_errors(&event).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:?}\n{text}");
     event
 }
