@@ -12,6 +12,7 @@ from test_template import ROOT, Template, every
 
 RECORD_SCHEMA = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
 EVENT_SCHEMA = json.loads((ROOT / "docs" / "outcome.schema.json").read_text(encoding="utf-8"))
+RENEWAL_SCHEMA = json.loads((ROOT / "docs" / "renewal.schema.json").read_text(encoding="utf-8"))
 WALKS = ROOT / "tests" / "it" / "golden" / "walks"
 
 # Lambda's report of a start, from the Telemetry API's reference (docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html).
@@ -336,6 +337,23 @@ class Mail(AlarmTest):
         })
         text = json.loads(target["InputTransformer"]["InputTemplate"])
         self.assertEqual(set(re.findall("<([a-z]+)>", text)), set(named))
+
+
+    def test_each_request_for_a_new_link_is_mailed_with_ids_alone(self):
+        rule = self.resources["RenewalRequests"]["Properties"]
+        self.assertEqual(rule["EventPattern"], {"source": ["entra-consent"], "detail-type": ["Renewal requested"]})
+        self.assertEqual((rule["EventBusName"], self.resources["RenewalRequests"]["Condition"]), (self.rule["EventBusName"], "MakesAlarmTopic"))
+        [target] = rule["Targets"]
+        self.assertEqual(target["Arn"], {"Ref": "AlarmTopic"})
+        named = target["InputTransformer"]["InputPathsMap"]
+        for path in named.values():
+            self.assertTrue(in_schema(RENEWAL_SCHEMA, path.removeprefix("$.detail.")), path)
+        self.assertEqual(set(named.values()), {"$.detail.tenant.id", "$.detail.invitation", "$.detail.ended_at"})
+        text = json.loads(target["InputTransformer"]["InputTemplate"])
+        self.assertEqual(set(re.findall("<([a-z]+)>", text)), set(named))
+        heading = re.search(r"docs/operate\.md#([a-z-]+)$", text)[1]
+        guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+        self.assertIn(heading, [line.lstrip("# ").lower().replace(" ", "-") for line in guide.splitlines() if line.startswith("#")])
 
 
 class Queries(AlarmTest):
