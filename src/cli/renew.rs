@@ -11,6 +11,7 @@ use super::csv_safe::safe_cell;
 use super::exit::{CommandError, DOCTOR, Exit, failed, unusable, usage};
 use super::link::{EXPIRES, Job, LINK, LINK_ID, MADE, MAIL_SUBJECT, MAIL_TEXT, PROBLEM, STATUS};
 use super::printed;
+use super::status::board::TrackedLink;
 use super::status::sources::{SourceArgs, apps_of, is_genuine, open_table, read_link, span};
 use super::terminal::conclude;
 use super::timestamp::exact;
@@ -28,6 +29,9 @@ pub(super) struct RenewArgs {
     /// Replace links that have ended, or end within this time.
     #[arg(long, value_name = "DAYS", value_parser = span, default_value = "7d")]
     within: Duration,
+    /// Replace only the links of customers who asked for another one, also links that have ended.
+    #[arg(long, conflicts_with = "within")]
+    asked: bool,
     /// How many days the new links can be used. Default: `links.invitation` of the configuration.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=super::link::MOST_DAYS))]
     days: Option<u64>,
@@ -60,8 +64,8 @@ pub(super) async fn run(installation: &Installation, args: &RenewArgs) -> Result
         let row = row.map_err(|error| error.into_command().ending(Exit::Failed))?;
         let mut cells: Vec<String> = row.cells.iter().map(|cell| safe_cell(cell).into_owned()).collect();
         let link = place(LINK).and_then(|at| row.cells.get(at)).and_then(|address| read_link(address, installation));
-        let ends_soon = |expires_at| expires_at - now < args.within;
-        if let Some(link) = link.filter(|link| ends_soon(link.ends()) && !link.is_revoked && board.waits_for(link.signed.id)) {
+        let is_due = |link: &TrackedLink| args.asked || link.ends() - now < args.within;
+        if let Some(link) = link.filter(|link| is_due(link) && !link.is_revoked && board.waits_for(link.signed.id, args.asked)) {
             let app = apps_of(&link.invitation.subject, installation).iter().find_map(|app| installation.config.app(app));
             let Some(app) = app.filter(|app| is_genuine(&link, app, installation, &keys)) else {
                 problems.push(format!("row {}: consent.toml has no app of this link, or the link is not genuine.", row.number));

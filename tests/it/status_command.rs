@@ -361,6 +361,58 @@ fn links_that_end_soon_are_replaced_and_old_ones_listed() {
     assert!(told.err.contains("Customers without a link that works: 1."), "{told:?}");
 }
 
+#[test]
+fn only_the_links_of_customers_who_asked_are_replaced() {
+    let terminal = terminal();
+    let table: String = (0..5).map(|at| format!("{},Customer {at},admin{at}@customer-{at}.example\n", tenant(at))).collect();
+    terminal.write("customers.csv", &format!("tenant,label,contact\n{table}"));
+    let made = ["link", "--chain", "onboarding", "--from", "customers.csv", "--to", "links.csv", "--offline", "--days", "1"];
+    assert_eq!(terminal.run(&made).status, 0);
+    let links = by(&terminal, "links.csv", "tenant");
+    let id = |at: usize| links[&tenant(at)]["link_id"].as_str();
+    terminal.write("consent.toml", &config(&format!("[links]\nrevoked = [\"{}\"]\n", id(3))));
+    let asked = |minutes, at| {
+        let mut asked = line("renewal_requested", minutes, &tenant(at), None, Some(id(at)));
+        asked.record["chain"] = "onboarding".into();
+        asked.record["transition"] = "AAAAAAAAAAAAAAAAAAAAAAAA".into();
+        asked.text()
+    };
+    let granted = |app| line("concluded", -2, &tenant(1), Some(app), Some(id(1))).outcome("granted").text();
+    // Customer 0 asked twice. Customer 1 has approved everything since, customer 2 never asked, and customer 3 has a revoked link.
+    let apps = ["reader", "mail-backup", "apple"];
+    let records = [asked(-1, 0), asked(-3, 0), asked(-1, 1), asked(-1, 3)].concat() + &apps.map(granted).concat();
+    terminal.write("records.jsonl", &records);
+
+    let sources = ["--from", "links.csv", "--records", "records.jsonl"];
+    let told = terminal.run(&[&["status", "--output", "json"], &sources[..]].concat());
+    let of = |told: &Told, at: usize| rows(told).into_iter().find(|row| row["tenant"] == tenant(at).as_str()).unwrap();
+    let first = of(&told, 0);
+    assert_eq!((&first["who"], &first["last_step_at"]), (&json!("operator"), &first["asked"]), "{first}");
+    assert_eq!(first["next"], "The customer asked for another link. Make it with `renew --asked`.");
+    assert_eq!((&of(&told, 2)["asked"], &of(&told, 2)["who"]), (&Value::Null, &json!("customer")));
+    let told = terminal.run(&[&["status"], &sources[..]].concat());
+    assert!(told.out.contains("asked") && told.out.matches("asked").count() == 1, "{told:?}");
+
+    let renew = |sources: &[&str], to: &str| terminal.run(&[&["renew", "--asked", "--to", to], sources].concat());
+    let told = renew(&sources, "renewed.csv");
+    assert_eq!((told.status, told.err.contains("Links replaced: 1,")), (0, true), "{told:?}");
+    let renewed = by(&terminal, "renewed.csv", "tenant");
+    let changed: Vec<usize> = (0..5).filter(|at| renewed[&tenant(*at)]["link"] != links[&tenant(*at)]["link"]).collect();
+    assert_eq!(changed, [0], "{told:?}");
+    let both = terminal.run(&["renew", "--asked", "--within", "3d", "--from", "links.csv", "--to", "both.csv"]);
+    assert_eq!(both.status, 2, "{both:?}");
+
+    // The mail goes to the contact of the table, and the request is answered: a second run replaces nothing.
+    let told = terminal.run(&["remind", "--from", "links.csv", "--from", "renewed.csv"]);
+    let mail = told.out.split("To: ").find(|mail| mail.starts_with("admin0@customer-0.example")).unwrap();
+    assert!(mail.contains(&renewed[&tenant(0)]["link"]), "{told:?}");
+    // A table of `status` keeps the request where the records are gone.
+    assert_eq!(terminal.run(&[&["status", "--to", "status.csv"], &sources[..]].concat()).status, 3);
+    assert!(renew(&["--from", "status.csv"], "again.csv").err.contains("Links replaced: 1,"));
+    let told = renew(&["--from", "renewed.csv", "--from", "links.csv", "--from", "status.csv"], "none.csv");
+    assert!(told.err.contains("Links replaced: 0,"), "{told:?}");
+}
+
 #[tokio::test]
 async fn records_are_read_from_a_log_group() {
     use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Config, Credentials, Region};

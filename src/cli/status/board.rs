@@ -70,6 +70,8 @@ pub(in crate::cli) struct TrackedApproval {
     steps: [Option<OffsetDateTime>; Step::ALL.len()],
     /// The last outcome that says something about the approval, and when it was seen.
     pub(in crate::cli) outcome: Option<(TenantStatus, OffsetDateTime)>,
+    /// When the customer last asked for another link.
+    pub(in crate::cli) asked: Option<OffsetDateTime>,
     /// The last step of the customer. A check by `verify` is none.
     pub(in crate::cli) last_step: Option<OffsetDateTime>,
 }
@@ -108,7 +110,7 @@ fn says_nothing(status: TenantStatus) -> bool {
 
 impl TrackedApproval {
     fn new(app: ProfileId) -> Self {
-        Self { app, link: None, problem: None, steps: [None; Step::ALL.len()], outcome: None, last_step: None }
+        Self { app, link: None, problem: None, steps: [None; Step::ALL.len()], outcome: None, asked: None, last_step: None }
     }
 
     pub(in crate::cli) fn conclude(&mut self, status: TenantStatus, at: OffsetDateTime) {
@@ -123,6 +125,17 @@ impl TrackedApproval {
             *known = Some(known.map_or(at, |known| known.min(at)));
         }
         self.last_step = self.last_step.max(Some(at));
+    }
+
+    pub(in crate::cli) fn ask(&mut self, at: OffsetDateTime) {
+        self.asked = self.asked.max(Some(at));
+        self.last_step = self.last_step.max(Some(at));
+    }
+
+    /// Whether the customer asked for another link, and has none that is newer than the request.
+    pub(in crate::cli) fn has_asked(&self) -> bool {
+        let is_answered = |at| self.link.as_ref().is_some_and(|link| link.is_revoked || moment(link.invitation.issued_at) >= at);
+        self.is_missing() && self.asked.is_some_and(|at| !is_answered(at))
     }
 
     /// When a step was first taken.
@@ -165,6 +178,7 @@ impl TrackedApproval {
         match self.status() {
             Some(status) if !is_customers => (turn, status.line(), tone(status)),
             _ if self.link.is_none() => (Owner::Operator, "The customer has no link. Make one with `link`.", Tone::Ours),
+            _ if self.has_asked() => (Owner::Operator, "The customer asked for another link. Make it with `renew --asked`.", Tone::Ours),
             _ if self.link.as_ref().is_some_and(|link| !link.is_live(now)) => {
                 (Owner::Operator, "The link has ended or was revoked. Make another with `renew`.", Tone::Ours)
             }
@@ -240,11 +254,13 @@ impl Board {
         self.by_link.insert(id, (customer, apps.into()));
     }
 
-    /// Whether an app of a link is missing, and the customer has no newer link for it.
-    pub(in crate::cli) fn waits_for(&self, link: TokenId) -> bool {
+    /// Whether an app of a link is missing, and the customer has no newer link for it. With `asked`: and the customer asked for one.
+    pub(in crate::cli) fn waits_for(&self, link: TokenId, asked: bool) -> bool {
         let customer = self.by_link.get(&link).and_then(|(customer, _)| self.customers.get(*customer));
-        let waits =
-            |approval: &TrackedApproval| approval.is_missing() && approval.link.as_ref().is_some_and(|newest| newest.signed.id == link);
+        let waits = |approval: &TrackedApproval| {
+            let is_newest = approval.link.as_ref().is_some_and(|newest| newest.signed.id == link);
+            is_newest && if asked { approval.has_asked() } else { approval.is_missing() }
+        };
         customer.is_some_and(|customer| customer.approvals.iter().any(waits))
     }
 
@@ -261,7 +277,7 @@ impl Board {
             Some("seen") => Some(Step::Seen),
             Some("started") => Some(Step::Started),
             Some("claimed") => Some(Step::Returned),
-            Some("concluded" | "settled") => None,
+            Some("concluded" | "settled" | "renewal_requested") => None,
             _ => return false,
         };
         let link = [record.invitation, record.ticket].into_iter().flatten().find_map(|id| self.by_link.get(&id));
@@ -281,6 +297,9 @@ impl Board {
         let mut is_known = false;
         for approval in approvals.iter_mut().filter(|approval| is_meant(approval)) {
             is_known = true;
+            if record.event == "renewal_requested" {
+                approval.ask(record.at);
+            }
             if let Some(step) = step {
                 approval.note(step, record.at);
             }

@@ -31,9 +31,10 @@ impl Serialize for StatusRow {
 }
 
 impl TrackedApproval {
-    /// The last outcome, or the last step without one, for people.
+    /// The request for another link, the last outcome, or the last step without one, for people.
     pub(super) fn state(&self) -> &'static str {
         match self.status() {
+            _ if self.has_asked() => "asked",
             Some(status) if self.step() <= Step::Invited || status.name() != "absent" => status.name(),
             _ => self.step().name(),
         }
@@ -94,6 +95,7 @@ impl PrintedRow for StatusRow {
         ("expires", |row| time(row.approval.link.as_ref().map(|link| link.ends()))),
         ("status", |row| row.status.to_owned()),
         ("problem", |row| text(&row.approval.problem)),
+        ("asked", |row| time(row.approval.asked)),
     ];
 }
 

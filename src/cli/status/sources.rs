@@ -226,6 +226,7 @@ fn read_table(board: &mut Board, path: &Path, installation: &Installation) -> Re
             for step in [Step::Seen, Step::Started, Step::Returned] {
                 at(step.name()).into_iter().for_each(|at| approval.note(step, at));
             }
+            at("asked").into_iter().for_each(|at| approval.ask(at));
             approval.last_step = approval.last_step.max(at("last_step_at"));
         }
     }
