@@ -269,13 +269,16 @@ class LambdaDoor(Door):
             deadline = str(int((time.time() + PATIENCE) * 1000))
             names = {"Aws-Request-Id": number, "Deadline-Ms": deadline, "Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:1:function:callback"}
             self.answer(200, {f"Lambda-Runtime-{name}": value for name, value in names.items()}, json.dumps(event).encode())
-            return
+        else:
+            self.invoke("GET")
+
+    def invoke(self, method, body=None):
         path, _, query = self.path.partition("?")
         place = {"accountId": "1", "apiId": "a", "domainName": self.headers["Host"], "domainPrefix": "a", "requestId": "r", "routeKey": "$default",
                  "stage": "$default", "time": "01/Dec/2026:00:00:00 +0000", "timeEpoch": int(time.time() * 1000),
-                 "http": {"method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.9", "userAgent": "-"}}
+                 "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.9", "userAgent": "-"}}
         event = {"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": dict(self.headers),
-                 "requestContext": place, "isBase64Encoded": False}
+                 "requestContext": place, "isBase64Encoded": False} | ({"body": body} if body else {})
         number = str(uuid.uuid4())
         self.server.answers[number] = answer = queue.Queue()
         self.server.events.put((number, event))
@@ -284,6 +287,9 @@ class LambdaDoor(Door):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0)) if self.headers["Content-Length"] else self.chunks()
+        if not self.path.startswith(self.RUNTIME):
+            self.invoke("POST", body.decode())
+            return
         self.answer(202, {})
         number = self.path.removeprefix(f"{self.RUNTIME}invocation/").partition("/")[0]
         self.server.answers[number].put(json.loads(body))

@@ -650,6 +650,37 @@ class EveryPage(PageTests):
                 self.browser.open(f"{self.site}/callback?admin_consent=True&state=x.y.z")
                 self.check(f"notice: {notice}", f"[data-notice={notice}]")
 
+    def test_notices_of_an_expired_link_that_asks(self):
+        """Through `serve` with a webhook, and as on AWS with a bus that cannot be reached."""
+        text = (self.folder / "consent.toml").read_text().replace("store.redb", "asking.redb").replace("[links]", "[links]\nrenewal_requests = true")
+        (self.folder / "asking.toml").write_text(f'{text}\n[webhook]\nurl = "http://127.0.0.1:9/"\nsecret = {{ file = "webhook.txt" }}\n')
+        (self.folder / "bus.toml").write_text(text)
+        self.secret("webhook.txt", f"whsec_{base64.b64encode(bytes(32)).decode()}")
+        [port], function = free_ports(1), Lambda()
+        self.addCleanup(function.shutdown)
+        unreachable = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "ENTRA_CONSENT_EVENT_BUS": "bus"}
+        now = int(time.time())
+        expired = {"iat": now - 40 * DAY, "exp": now - 10 * DAY}
+        self.browser.requests()
+        for name, port, command, config, more, answer in (
+            ("asking", port, [BINARY, "serve", "--listen", f"127.0.0.1:{port}"], "asking.toml", {}, "renewal_requested"),
+            ("bus", function.server_port, [BINARY.with_name("callback")], "bus.toml", function.environment | unreachable, "renewal_not_sent"),
+        ):
+            with self.subTest(answer):
+                self.site = f"http://127.0.0.1:{port}"
+                places = {"ENTRA_CONSENT_BASE_URL": self.site, "ENTRA_CONSENT_CONFIG": str(self.folder / config)}
+                self.start(name, command, port if name == "asking" else None, more=more | places)
+                address = self.invitation(self.tenant(), **expired)
+                self.browser.open(address)
+                if name == "asking":
+                    self.check("link_expired, may ask", "[data-outcome=link_expired]")
+                for _ in range(2):
+                    self.browser.open(address)
+                    self.browser.click("form[method=post] button")
+                    self.browser.wait_for(f"[data-notice={answer}]")
+                self.assertEqual(self.browser.elements("main a[href*='/i/']"), [], "no page has the new link")
+                self.check(f"notice: {answer}", f"[data-notice={answer}]")
+
     def test_help_answers_in_a_tab_of_its_own(self):
         browser = self.browser
         browser.open(self.invitation(self.tenant()))
