@@ -279,6 +279,9 @@ async fn no_customer_is_forgotten_in_three_days() {
     assert!(of(&[Habit::Never]).iter().all(|number| renewed.contains(&format!("Customer {number}"))), "{renewed:?}");
     assert!(!renewed.contains("Customer 100"), "an approved customer keeps the link");
 
+    walk.run("entra-consent remind --from renewed.csv --to new-links", 3);
+    assert!(walk.mails("new-links").is_superset(&of(&[Habit::Never])));
+
     // Each command line of the guide was typed as the guide has it. CloudWatch has a test of its own, with a table from somewhere else too.
     let elsewhere = ["--log-group", "kunden.csv"];
     let lines = GUIDE.lines().filter_map(|line| line.strip_prefix("$ ")).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
