@@ -182,3 +182,15 @@ fn the_width_is_that_of_the_terminal() {
     assert!(wide.lines().count() < narrow.lines().count(), "{narrow}\n{wide}");
     assert!(wide.contains("GDAP role Privileged Role Administrator"), "{wide}");
 }
+
+#[test]
+fn marks_and_colours_are_for_terminals() {
+    let lab = Lab::new();
+    let doctor = |variable: &str| {
+        let output = lab.command(&["doctor", "--offline"]).env(variable, "1").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (plain, marked) = (doctor("NO_COLOR"), doctor("CLICOLOR_FORCE"));
+    assert!(plain.contains("  OK ") && !plain.contains('✓') && !plain.contains('\u{1b}'), "{plain}");
+    assert!(marked.contains("✓") && marked.contains('\u{1b}') && !marked.contains("  OK "), "{marked}");
+}

@@ -1,11 +1,14 @@
 //! The findings of `doctor`: what, why it matters, and what to do.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
+use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::super::output::{self, Column, Format, LINE, PrintedRow, wrapped, write_labelled};
-use crate::consent::ProfileId;
+use super::super::output::{self, Column, Format, LINE, PrintedRow, wrapped};
+use super::super::terminal::{Verbosity, colours, verbosity, width as terminal_width};
+use crate::consent::{ProfileId, TenantId};
 
 /// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -22,14 +25,32 @@ pub(super) enum FindingSeverity {
 }
 
 impl FindingSeverity {
-    const ALL: [Self; 4] = [Self::Wrong, Self::Warning, Self::Unseen, Self::Fine];
-
     const fn name(self) -> &'static str {
         match self {
             Self::Wrong => "wrong",
             Self::Warning => "warning",
             Self::Unseen => "unseen",
             Self::Fine => "fine",
+        }
+    }
+
+    /// The mark at a terminal.
+    const fn mark(self) -> (&'static str, AnsiColor) {
+        match self {
+            Self::Wrong => ("✗", AnsiColor::Red),
+            Self::Warning => ("!", AnsiColor::Yellow),
+            Self::Unseen => ("?", AnsiColor::Cyan),
+            Self::Fine => ("✓", AnsiColor::Green),
+        }
+    }
+
+    /// The word in place of a mark.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Wrong => "WRONG",
+            Self::Warning => "WARNING",
+            Self::Unseen => "UNKNOWN",
+            Self::Fine => "OK",
         }
     }
 }
@@ -47,6 +68,16 @@ pub(super) struct DoctorFinding {
     why: &'static str,
     /// A command or a click path. Empty if all is well.
     remedy: String,
+}
+
+/// The check whose fine findings say what `--fix` wrote.
+pub(super) const PERMISSION_ID: &str = "permission_id";
+
+impl DoctorFinding {
+    /// Whether only the count of such findings is shown.
+    fn is_folded(&self) -> bool {
+        self.severity == FindingSeverity::Fine && self.check != PERMISSION_ID
+    }
 }
 
 impl PrintedRow for DoctorFinding {
@@ -120,37 +151,112 @@ impl Findings {
         self.0.iter().any(|finding| matches!(finding.severity, FindingSeverity::Wrong | FindingSeverity::Warning))
     }
 
-    /// The number of findings for each level, in words.
+    /// The number of findings for each level, in words: `18 passed, 2 warnings, 1 unknown`.
     pub(super) fn summary(&self) -> String {
         let count = |severity| self.0.iter().filter(|finding| finding.severity == severity).count();
-        FindingSeverity::ALL.map(|severity| format!("{} {}", count(severity), severity.name())).join(", ")
+        let (passed, warnings) = (count(FindingSeverity::Fine), count(FindingSeverity::Warning));
+        let mut parts = vec![format!("{passed} passed")];
+        let others = [(count(FindingSeverity::Wrong), "wrong"), (warnings, "warning"), (count(FindingSeverity::Unseen), "unknown")];
+        parts.extend(others.into_iter().filter(|(count, _)| *count > 0).map(|(count, name)| {
+            let plural = if name == "warning" && count > 1 { "s" } else { "" };
+            format!("{count} {name}{plural}")
+        }));
+        parts.join(", ")
     }
 
-    /// Prints all findings, the most serious first.
-    pub(super) fn print(&mut self, format: Format, mut out: impl Write) -> io::Result<()> {
-        self.0.sort_by_key(|finding| finding.severity);
-        if format != Format::Table {
-            return output::all(format, &self.0, out);
+    /// Prints all findings: for people by app, and otherwise the most serious first.
+    pub(super) fn print(&mut self, format: Format, out: impl Write) -> io::Result<()> {
+        if format == Format::Table {
+            return self.print_groups(out);
         }
+        self.0.sort_by_key(|finding| finding.severity);
+        output::all(format, &self.0, out)
+    }
+
+    /// The installation comes first, then each app. What is fine is one line, unless `--verbose` asks for all.
+    fn print_groups(&mut self, mut out: impl Write) -> io::Result<()> {
+        let mut apps: Vec<Option<ProfileId>> = vec![None];
         for finding in &self.0 {
-            let app = finding.app.as_ref().map(|app| format!("{app}: ")).unwrap_or_default();
-            let parts = [
-                (finding.severity.name().to_uppercase(), format!("{app}{}", finding.what)),
-                ("  why".to_owned(), finding.why.to_owned()),
-                ("  do".to_owned(), finding.remedy.clone()),
-            ];
-            for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
-                let lines =
-                    text.lines().flat_map(|line| if is_command(line) { vec![line.to_owned()] } else { wrapped(line, LINE - LABEL) });
-                write_labelled(&mut out, &label, LABEL, lines.collect())?;
+            if !apps.contains(&finding.app) {
+                apps.push(finding.app.clone());
+            }
+        }
+        self.0.sort_by_key(|finding| finding.severity);
+        let is_verbose = verbosity() == Verbosity::Verbose;
+        let mut given: HashMap<String, Vec<&str>> = HashMap::new();
+        let mut explained = HashSet::new();
+        let mut is_first = true;
+        for app in apps {
+            let of_app: Vec<&DoctorFinding> = self.0.iter().filter(|finding| finding.app == app).collect();
+            let name = app.as_ref().map_or("Installation", ProfileId::as_str);
+            if of_app.is_empty() {
+                continue;
+            }
+            writeln!(out, "{}{name}", if is_first { "" } else { "\n" })?;
+            is_first = false;
+            for finding in of_app.iter().filter(|finding| is_verbose || !finding.is_folded()) {
+                write_part(&mut out, Some(finding.severity), "", &finding.what)?;
+                // One remedy often serves several apps or rights, with other names in it.
+                let names: Vec<&str> = finding.remedy.split(' ').map(bare).filter(|word| is_name(word, name)).collect();
+                let key: String = finding.remedy.split(' ').map(|word| if is_name(bare(word), name) { "" } else { word }).collect();
+                if explained.insert(finding.why) {
+                    write_part(&mut out, None, "why", finding.why)?;
+                }
+                match given.get(&key) {
+                    Some(known) if !key.is_empty() => {
+                        let others: Vec<&str> = names.into_iter().filter(|name| !known.contains(name)).collect();
+                        let with = if others.is_empty() { String::new() } else { format!(", with {}", others.join(", ")) };
+                        write_part(&mut out, None, "do", &format!("as above{with}"))?;
+                    }
+                    _ => {
+                        write_part(&mut out, None, "do", &finding.remedy)?;
+                        given.insert(key, names);
+                    }
+                }
+            }
+            let passed = of_app.iter().filter(|finding| finding.is_folded()).count();
+            if passed > 0 && !is_verbose {
+                let checks = if passed == 1 { "check" } else { "checks" };
+                write_part(&mut out, Some(FindingSeverity::Fine), "", &format!("{passed} {checks} passed"))?;
             }
         }
         out.flush()
     }
 }
 
-/// Columns before a finding's text.
-const LABEL: usize = 9;
+/// A word without the punctuation around it.
+fn bare(word: &str) -> &str {
+    word.trim_matches([',', '.', ';', ':', '(', ')', '"'])
+}
+
+/// Whether a word of a remedy names a thing: the app, an id, a permission or a file.
+fn is_name(word: &str, app: &str) -> bool {
+    word == app || TenantId::parse(word).is_ok() || word.contains('.') && !word.contains('/')
+}
+
+/// Writes a text in lines that fit the terminal, after a mark or a label.
+fn write_part(out: &mut impl Write, severity: Option<FindingSeverity>, label: &str, text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let has_marks = colours();
+    let (label, style) = match severity {
+        Some(severity) if has_marks => {
+            let (mark, colour) = severity.mark();
+            (mark, colour.on_default())
+        }
+        Some(severity) => (severity.word(), Style::new()),
+        None => (label, Style::new()),
+    };
+    // A mark needs less room than a word.
+    let (indent, width) = if has_marks { (2, 4) } else { (2, 8) };
+    let room = terminal_width().map_or(LINE, usize::from).clamp(60, 120).saturating_sub(indent + width);
+    let lines = text.lines().flat_map(|line| if is_command(line) { vec![line.to_owned()] } else { wrapped(line, room) });
+    for (line, label) in lines.zip(std::iter::once(label).chain(std::iter::repeat(""))) {
+        writeln!(out, "  {style}{label:<width$}{style:#}{line}")?;
+    }
+    Ok(())
+}
 
 /// Whether a person will copy the line into a shell, so that it must stay on one line.
 fn is_command(line: &str) -> bool {

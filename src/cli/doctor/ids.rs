@@ -9,7 +9,7 @@ use toml_edit::{DocumentMut, Item, TableLike, value};
 use super::super::exit::{CommandError, unusable};
 use super::super::verifiers_of;
 use super::context::DoctorContext;
-use super::finding::{FindingSubject, Findings};
+use super::finding::{FindingSubject, Findings, PERMISSION_ID};
 use crate::config::{Config, lacks_id, resource_of};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{PermissionId, ResourceId};
@@ -64,7 +64,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
             None => {
                 unknown += 1;
                 findings.wrong(
-                    FindingSubject::all("permission_id"),
+                    FindingSubject::all(PERMISSION_ID),
                     format!("The id of {} ({}) is not known, and the API could not be asked or does not publish it.", one.name, one.resource_key),
                     "Application permissions are assigned by id, so without it nothing could show that this one was approved.",
                     format!(
@@ -90,10 +90,10 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     }
     for (one, id) in &found {
         if write {
-            findings.fine(FindingSubject::all("permission_id"), format!("Written into {}: {} = \"{id}\".", path.display(), one.name));
+            findings.fine(FindingSubject::all(PERMISSION_ID), format!("Written into {}: {} = \"{id}\".", path.display(), one.name));
         } else {
             findings.wrong(
-                FindingSubject::all("permission_id"),
+                FindingSubject::all(PERMISSION_ID),
                 format!("{}: the id of {} ({}) is missing; the API says {id}.", path.display(), one.name, one.resource_key),
                 "Application permissions are assigned by id; without it the configuration is refused.",
                 "entra-consent doctor --fix",
