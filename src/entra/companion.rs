@@ -51,7 +51,8 @@ pub static CATALOGUE: [CatalogueEntry; 6] = [
     CatalogueEntry {
         permissions: &[
             (ResourceId::EXCHANGE_ONLINE, "EAS.AccessAsUser.All", Need::Required),
-            (ResourceId::EXCHANGE_ONLINE, "EWS.AccessAsUser.All", Need::Required),
+            // Only the Mac uses it, and Microsoft switches it off (protocol reference §8).
+            (ResourceId::EXCHANGE_ONLINE, "EWS.AccessAsUser.All", Need::Optional),
             // No source confirms whether the registration lists `User.Read` in addition to the OpenID Connect scopes (protocol reference
             // §10).
             (ResourceId::GRAPH, "User.Read", Need::Optional),

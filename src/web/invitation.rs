@@ -1,6 +1,7 @@
 //! The invitation's routes: the page (`show`) and its button (`start`).
 
 use http::StatusCode;
+use time::OffsetDateTime;
 
 use super::invitation_page::{CompanionStep, InvitationPage, Step, invitation};
 use super::pages::{ASK, Notice};
@@ -30,7 +31,10 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
         chain: chain.map(|chain| &*chain.name),
         steps: apps
             .iter()
-            .map(|app| Step { is_optional: chain.is_some_and(|chain| chain.optional.contains(&app.profile.id)), ..step(app) })
+            .map(|app| Step {
+                is_optional: chain.is_some_and(|chain| chain.optional.contains(&app.profile.id)),
+                ..step(app, installation.clock.now())
+            })
             .collect(),
         // All steps have this host, because the configuration refuses a chain across clouds.
         login_host: first.endpoints.authority.host_str().unwrap_or_default(),
@@ -59,7 +63,7 @@ pub(super) async fn start(installation: &Installation, request: &Request, token:
     }
 }
 
-fn step(app: &ConfiguredApp) -> Step<'_> {
+fn step(app: &ConfiguredApp, now: OffsetDateTime) -> Step<'_> {
     Step {
         id: app.profile.id.as_str(),
         app: &app.profile.name,
@@ -70,6 +74,6 @@ fn step(app: &ConfiguredApp) -> Step<'_> {
         role: role_needed(&app.profile.expected),
         is_optional: false,
         publisher: app.publisher.as_ref(),
-        companion: app.companion.as_ref().map(CompanionStep::of),
+        companion: app.companion.as_ref().map(|companion| CompanionStep::of(app, companion, now)),
     }
 }

@@ -5,13 +5,14 @@ mod watch;
 
 use maud::{Markup, Render as _, html};
 use time::OffsetDateTime;
+use time::macros::datetime;
 
 pub use self::report::{ChainState, ReportPage, ReportStep, report, report_json};
 pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_json};
 use super::pages::{Branding, Icon, Moment, PageMarks, mailto, monogram, shell};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, Argument, INVITATION, LETTERS, Names, PAGES, PageText};
-use crate::config::{Companion, Publisher};
+use crate::config::{Companion, ConfiguredApp, Publisher};
 use crate::consent::ids::ClientId;
 use crate::consent::outcome::Tone;
 use crate::consent::permission_table::PermissionKind;
@@ -53,13 +54,41 @@ pub struct CompanionStep<'a> {
     pub users_may_approve: bool,
     /// The app uses Exchange Web Services.
     pub uses_ews: bool,
+    /// What Microsoft does about that now.
+    pub ews: Option<EwsNotice>,
 }
+
+/// Microsoft switches Exchange Web Services off: from October 2026 for apps that are not allowed, and on 1 April 2027 for all. The notice
+/// ends with the second date. Sources: learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/deprecation-of-ews-exchange-online,
+/// learn.microsoft.com/powershell/module/exchange/set-organizationconfig (`EwsAllowedAppIDs`).
+#[derive(Debug, Clone, Copy)]
+pub struct EwsNotice {
+    /// The app that an organisation has to allow.
+    pub client_id: ClientId,
+    /// Microsoft blocks apps that are not allowed.
+    pub is_blocked: bool,
+    /// Telephones use Exchange ActiveSync, which stays.
+    pub spares_phones: bool,
+}
+
+impl EwsNotice {
+    fn of(app: &ConfiguredApp, now: OffsetDateTime) -> Option<Self> {
+        let uses_ews = app.companion.as_ref().is_some_and(|companion| companion.uses_ews);
+        let spares_phones =
+            (app.profile.expected.iter().flat_map(ExpectedResource::required)).any(|one| &*one.value == "EAS.AccessAsUser.All");
+        let notice = Self { client_id: app.profile.client_id, is_blocked: now >= EWS_BLOCKED, spares_phones };
+        (uses_ews && now < EWS_GONE).then_some(notice)
+    }
+}
+
+const EWS_BLOCKED: OffsetDateTime = datetime!(2026-10-01 0:00 UTC);
+const EWS_GONE: OffsetDateTime = datetime!(2027-04-01 0:00 UTC);
 
 impl<'a> CompanionStep<'a> {
     /// Takes the facts from the configuration.
-    pub(crate) fn of(companion: &'a Companion) -> Self {
+    pub(crate) fn of(app: &'a ConfiguredApp, companion: &'a Companion, now: OffsetDateTime) -> Self {
         let Companion { users_may_approve, uses_ews, .. } = *companion;
-        Self { publisher: companion.publisher.as_deref(), users_may_approve, uses_ews }
+        Self { publisher: companion.publisher.as_deref(), users_may_approve, uses_ews, ews: EwsNotice::of(app, now) }
     }
 }
 
@@ -116,6 +145,11 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
             (another_account(page))
             (genuine(page))
             (what_happens_next(page))
+            @for step in &page.steps {
+                @if let Some(notice) = step.companion.and_then(|companion| companion.ews) {
+                    (ews_command(&notice, Names { app: Some(step.app), ..page.branding.names() }))
+                }
+            }
         }
         @if let Some(end) = Moment::of(page.expires_at) { p.small { (INVITATION.text("link-works-until").with("end", end.render())) } }
     };
@@ -271,7 +305,7 @@ fn approval(page: &InvitationPage<'_>, step: &Step<'_>, number: usize) -> Markup
             }
         }
         (permissions(step, several))
-        @if step.companion.is_some_and(|companion| companion.uses_ews) { (ews()) }
+        @if let Some(notice) = step.companion.and_then(|companion| companion.ews) { (ews(&notice)) }
         form.cta method="post" {
             input type="hidden" name="step" value=(step.id);
             p.quiet {
@@ -397,9 +431,31 @@ fn line(step: &Step<'_>, asked: &Asked<'_>, mixed: bool) -> Markup {
     }
 }
 
-/// The notice for an app that uses Exchange Web Services, which Microsoft is switching off (protocol reference §8).
-fn ews() -> Markup {
-    html! { p.ews { (INVITATION.text("ews")) } }
+/// What Microsoft blocks.
+fn ews(notice: &EwsNotice) -> Markup {
+    html! {
+        p.ews {
+            (INVITATION.text(if notice.is_blocked { "ews-blocked" } else { "ews-announced" }))
+            @if notice.spares_phones { " " (INVITATION.text("ews-phones")) }
+        }
+    }
+}
+
+/// The command that allows the app. It keeps the list that is there, since a new list replaces the old one.
+fn ews_command(notice: &EwsNotice, names: Names<'_>) -> Markup {
+    html! {
+        details {
+            summary { (INVITATION.text("ews-allow").fill(names)) }
+            p.quiet { (INVITATION.text("ews-allow-note")) }
+            pre tabindex="0" {
+                // One block, so that nothing is written if the list cannot be read.
+                "& {\n  $ErrorActionPreference = 'Stop'\n"
+                "  $ids = @((Get-OrganizationConfig -RetrieveEwsOperationAccessPolicy).EwsAllowedAppIDs -split '[,; ]+') + '" (notice.client_id) "'\n"
+                "  Set-OrganizationConfig -EwsAllowedAppIDs (($ids | Where-Object { $_ } | Select-Object -Unique) -join ',')\n"
+                "  Set-OrganizationConfig -EwsEnabled $true\n}"
+            }
+        }
+    }
 }
 
 fn what_happens_next(page: &InvitationPage<'_>) -> Markup {

@@ -22,7 +22,10 @@ pub(super) async fn answer(installation: &Installation, request: &Request, token
         Ok(RevisitReply::Approval(approval)) => {
             let shown = Shown::new(installation, &approval);
             match (view, &approval.app.companion, approval.state.expectation.tenant) {
-                (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
+                (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => {
+                    let step = CompanionStep::of(approval.app, companion, installation.clock.now());
+                    watch(&shown, request, companion, step, tenant)
+                }
                 _ => shown.answer(request),
             }
         }
@@ -37,7 +40,7 @@ pub(super) async fn answer(installation: &Installation, request: &Request, token
 
 /// The page that stays open while an administrator approves a companion app in another tab. It checks every 15 s as long as replication lag
 /// can explain a missing approval.
-fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: TenantId) -> Answer {
+fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, step: CompanionStep<'_>, tenant: TenantId) -> Answer {
     let Some(consent_url) = companion.consent_address(ExpectedTenant::Tenant(tenant)) else {
         return shown.answer(request);
     };
@@ -50,6 +53,6 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
         _ => None,
     };
     let login_host = consent_url.host_str().unwrap_or_default();
-    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: CompanionStep::of(companion) };
+    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: step };
     reply::watch_answer(request, words::status(shown.view.outcome), &page)
 }

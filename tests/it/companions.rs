@@ -238,18 +238,19 @@ async fn a_bare_service_principal_is_no_approval() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_named_and_an_optional_one_is_not_missing() {
+async fn exchange_activesync_is_required_and_web_services_are_optional() {
     let stage = Stage::verified(DIRECTORY);
     stage.grant(APPLE);
     stage.change(Change::Reduce { tenant: TENANT, app: demo::APPLE, permissions: exchange(&["EWS.AccessAsUser.All"]) });
     stage.change(Change::Reduce { tenant: TENANT, app: demo::APPLE, permissions: vec![PermissionSet::graph(&[], &["User.Read"])] });
     let check = stage.check(APPLE).await;
     let assessment = check.finding.assess(&stage.app(APPLE).profile);
-    assert_eq!(assessment.verdict, Verdict::SomeRequired);
-    let missing: Vec<String> = assessment.difference.missing.iter().map(ToString::to_string).collect();
-    assert_eq!(missing, ["Office 365 Exchange Online / EWS.AccessAsUser.All (delegated)"]);
+    assert_eq!(assessment.verdict, Verdict::AllRequired);
     let absent: Vec<String> = assessment.difference.optional_absent.iter().map(ToString::to_string).collect();
-    assert_eq!(absent, ["Microsoft Graph / User.Read (delegated)"]);
+    assert_eq!(absent, ["Office 365 Exchange Online / EWS.AccessAsUser.All (delegated)", "Microsoft Graph / User.Read (delegated)"]);
+    stage.grant(APPLE);
+    stage.change(Change::Reduce { tenant: TENANT, app: demo::APPLE, permissions: exchange(&["EAS.AccessAsUser.All"]) });
+    assert_eq!(stage.seen(APPLE).await, Verdict::NothingSeen, "mail on an iPhone does not work without it");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use entra_sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, ReviewD
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use serde_json::json;
+use time::macros::datetime;
 use url::Url;
 
 use super::support::northwind::{APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
@@ -498,6 +499,26 @@ async fn a_watch_page_stops_looking_by_itself_when_an_absence_is_no_lag_any_more
         "from here on a person has to reload: {}",
         page.body
     );
+}
+
+#[tokio::test]
+async fn the_notice_on_exchange_web_services_follows_the_calendar_and_ends() {
+    let stage = Stage::with(options()).await;
+    let mut seen = Vec::new();
+    for at in
+        [datetime!(2026-09-30 23:59 UTC), datetime!(2026-10-01 0:00 UTC), datetime!(2027-03-31 23:59 UTC), datetime!(2027-04-01 0:00 UTC)]
+    {
+        stage.clock.set(at);
+        let text = stage.open(&invite(&stage, app("apple"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await).await.text();
+        let phones = text.contains("iPhones and iPads are not affected, Macs are.");
+        assert_eq!(phones, text.contains("Set-OrganizationConfig -EwsAllowedAppIDs"), "{text}");
+        seen.push((
+            text.contains("From 1 October 2026, Microsoft blocks"),
+            text.contains("Since 1 October 2026, Microsoft blocks"),
+            phones,
+        ));
+    }
+    assert_eq!(seen, [(true, false, true), (false, true, true), (false, true, true), (false, false, false)]);
 }
 
 #[tokio::test]

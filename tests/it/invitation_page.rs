@@ -14,8 +14,8 @@ use entra_consent::consent::roles::RoleNeeded;
 use entra_consent::outbox::Informed;
 use entra_consent::web::headers::STYLE;
 use entra_consent::web::invitation_page::{
-    ChainState, CompanionStep, InvitationPage, ReportPage, ReportStep, Step, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, invitation, report,
-    report_json, watch, watch_json,
+    ChainState, CompanionStep, EwsNotice, InvitationPage, ReportPage, ReportStep, Step, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage,
+    invitation, report, report_json, watch, watch_json,
 };
 use entra_consent::web::pages::{Branding, ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
 use entra_consent::web::users_approval::UsersMayApprove;
@@ -111,7 +111,8 @@ impl Texts {
     }
 
     fn companion(&self) -> CompanionStep<'_> {
-        CompanionStep { publisher: Some(&self.publisher), users_may_approve: true, uses_ews: true }
+        let ews = Some(EwsNotice { client_id: APPLE, is_blocked: false, spares_phones: true });
+        CompanionStep { publisher: Some(&self.publisher), users_may_approve: true, uses_ews: true, ews }
     }
 
     fn own_step(&self) -> Step<'_> {
@@ -590,9 +591,15 @@ fn the_page_names_a_foreign_app_and_promises_no_working_mail() {
     let whole = text_with(Some(texts.companion()));
     assert!(whole.contains("Published by Apple Inc., not by Fabrikam IT"));
     assert!(whole.contains("Your users may be able to approve this themselves; approving here covers everyone at once."));
-    assert!(whole.contains("From 1 October 2026, Microsoft blocks its access over Exchange Web Services"));
+    assert!(whole.contains("From 1 October 2026, Microsoft blocks Exchange Web Services for apps that your organisation has not allowed."));
+    assert!(whole.contains("iPhones and iPads are not affected, Macs are."));
+    let command = format!("EwsAllowedAppIDs -split '[,; ]+') + '{APPLE}'");
+    assert!(whole.contains(&command), "the command keeps the list that is there: {whole}");
+    let blocked = EwsNotice { client_id: APPLE, is_blocked: true, spares_phones: false };
+    let blocked = text_with(Some(CompanionStep { ews: Some(blocked), ..texts.companion() }));
+    assert!(blocked.contains("Since 1 October 2026, Microsoft blocks") && !blocked.contains("iPhones and iPads"), "{blocked}");
     assert!(whole.contains("Microsoft does not send you back to us"));
-    let bare = text_with(Some(CompanionStep { publisher: None, users_may_approve: false, uses_ews: false }));
+    let bare = text_with(Some(CompanionStep { publisher: None, users_may_approve: false, uses_ews: false, ews: None }));
     assert!(bare.contains("Published by another company, not by Fabrikam IT"));
     assert!(!bare.contains("Apple Inc.") && !bare.contains("Your users may") && !bare.contains("Exchange Web Services"));
     let own = text_with(None);

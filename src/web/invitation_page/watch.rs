@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{CompanionStep, ews, place};
+use super::{CompanionStep, ews, ews_command, place};
 use crate::consent::outcome::{PROVISIONAL, Tone};
 use crate::web::pages::{
     Closing, Icon, PageMarks, ResultPage, chain_line, closing, details, eyebrow, facts, lists, meaning, open_enterprise_apps,
@@ -67,7 +67,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         @if approving { (after_accept()) } @else { (chain_line(result.chain, result.goes_on())) }
         (seen_so_far(page))
         (users_approval(result))
-        @if page.companion.uses_ews { (ews()) }
+        @if let Some(notice) = &page.companion.ews { (ews(notice)) (ews_command(notice, names)) }
         @if approving {
             (by_the_portal(page))
             (chain_line(result.chain, result.goes_on()))
