@@ -145,10 +145,9 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
             (another_account(page))
             (genuine(page))
             (what_happens_next(page))
-            @for step in &page.steps {
-                @if let Some(notice) = step.companion.and_then(|companion| companion.ews) {
-                    (ews_command(&notice, Names { app: Some(step.app), ..page.branding.names() }))
-                }
+            // A chain has no room for it. The page of each companion's approval has it too.
+            @if let [Step { companion: Some(CompanionStep { ews: Some(notice), .. }), .. }] = page.steps.as_slice() {
+                (ews_command(notice, page.names()))
             }
         }
         @if let Some(end) = Moment::of(page.expires_at) { p.small { (INVITATION.text("link-works-until").with("end", end.render())) } }

@@ -247,6 +247,8 @@ class PageTests(Programs):
                 if cookie["name"] == "__Host-entra-consent":
                     return cookie["value"]
             self.press_button(self.tenant())
+            # The next page would stop a press that is still under way.
+            self.browser.wait_for("main[data-page=consent]")
             self.browser.open(f"{self.site}/")
         raise AssertionError("the browser keeps no cookie of ours")
 
