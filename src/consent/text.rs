@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// separators, interlinear annotations, every character with the property Default_Ignorable_Code_Point (Unicode 17: bidirectional controls,
 /// zero-width characters, fillers, variation selectors, tags), and U+2800, a blank that is no white space.
 pub(crate) fn is_steering(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
