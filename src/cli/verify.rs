@@ -344,10 +344,10 @@ fn table<'s>(
         error if error.exit == Exit::Usage => error.ending(Exit::Failed),
         error => error,
     })?;
-    Ok((of_table(customers, apps.to_vec(), read), RunProgress::of_file(path)))
+    Ok((of_table(path, customers, apps.to_vec(), read), RunProgress::of_file(path)))
 }
 
-fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, position: &'s Cell<u64>) -> Inputs<'s> {
+fn of_table<'s>(path: &Path, customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, position: &'s Cell<u64>) -> Inputs<'s> {
     let columns = customers.columns().clone();
     let read = move |row: Result<CustomerRow, TableError>| {
         let CustomerRow { number: row, cells, customer, warning, ends_at, .. } =
@@ -373,7 +373,7 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
         };
         Ok(Input { subject, asked: fresh(&apps), problem })
     };
-    read_ahead::read(customers).map(read).boxed_local()
+    read_ahead::read(path, customers).map(read).boxed_local()
 }
 
 /// The claims that the records leave open. Reads all records first, because a later line may close an earlier claim.

@@ -111,7 +111,7 @@ impl BulkRun<'_> {
                 Err(error) => Either::Left(ready(Err(error.into()))),
             }
         };
-        let lines = read_ahead::read(customers).map(line).buffered(usize::from(args.concurrency).saturating_mul(AHEAD));
+        let lines = read_ahead::read(from, customers).map(line).buffered(usize::from(args.concurrency).saturating_mul(AHEAD));
         let ended = for_each(lines, |mut line| {
             let number = line.number;
             if let Some(first) = line.state.tenant().and_then(|tenant| met.before(tenant, number)) {
