@@ -72,11 +72,13 @@ pub(super) struct DoctorFinding {
 
 /// The check whose fine findings say what `--fix` wrote.
 pub(super) const PERMISSION_ID: &str = "permission_id";
+/// Checks that a person asked for with `--fix` or `--tenant`, so their fine findings are shown too.
+const ASKED_FOR: [&str; 3] = [PERMISSION_ID, "customer", "customer_token"];
 
 impl DoctorFinding {
     /// Whether only the count of such findings is shown.
     fn is_folded(&self) -> bool {
-        self.severity == FindingSeverity::Fine && self.check != PERMISSION_ID
+        self.severity == FindingSeverity::Fine && !ASKED_FOR.contains(&self.check)
     }
 }
 
