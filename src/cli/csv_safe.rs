@@ -51,7 +51,8 @@ fn is_gap(letter: char) -> bool {
 fn guard(cell: &str, start: bool, within: bool) -> Cow<'_, str> {
     // Nearly every cell, and each link of a large table.
     let has_delimiter = cell.bytes().any(|byte| matches!(byte, b',' | b';' | b'\t' | b'\r' | b'\n'));
-    if !has_delimiter && !(start && cell.trim_start_matches(is_gap).starts_with(FORMULA)) {
+    let may_start_formula = start && cell.trim_start_matches(is_gap).starts_with(FORMULA);
+    if !(has_delimiter || may_start_formula) {
         return Cow::Borrowed(cell);
     }
     let mut guarded = String::new();
